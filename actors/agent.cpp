@@ -1,0 +1,166 @@
+#include "actors/agent.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/common.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+void agent_state::start() {
+  for (const auto& a : svc.settings->agents)
+    if (a.name == who.agent) settings = a;
+  mailbox = mailbox_of(who.room, who.agent);
+  read_mailbox();
+  wake_in(limits::agent_idle_ms, agent_wake::idle);
+}
+
+void agent_state::read_mailbox() {
+  if (reading) return;
+  reading = true;
+  read_into(
+      self, svc.store, caf::actor_cast<agent_self>(self),
+      [mailbox = mailbox](storage::reader& from) {
+        mailbox_read read;
+        for (auto& e : from.entries(mailbox, limits::agent_questions_waiting))
+          if (auto row = from.answer(e.id)) read.items.push_back({std::move(e), std::move(*row)});
+        return read;
+      },
+      [](const std::string&) { return mailbox_read{true, {}}; });
+}
+
+void agent_state::take_mailbox(mailbox_read& read) {
+  svc.reach("agent.mailbox");
+  reading = false;
+  if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::mailbox);
+  std::deque<queued_question> now;
+  for (auto& item : read.items) {
+    const auto& a = item.answer;
+    if (a.end_seq || (work && work->q.answer == a.id)) continue;
+    const auto known = std::find_if(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == a.id; });
+    if (known != queue.end()) {
+      now.push_back(*known);
+      queue.erase(known);
+      continue;
+    }
+    // Begun in this life of the process, and nobody died over it: it comes straight from the room.
+    const bool mine = item.entry.body == std::to_string(svc.life) && !after_crash;
+    now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures, item.entry.losses,
+                   a.attempt > 0 && !mine});
+  }
+  // What was enqueued while the read was under way comes after what it found.
+  for (auto& q : queue) now.push_back(q);
+  queue = std::move(now);
+  loaded = true;
+  if (!queue.empty() && !room) find_room();
+  next();
+}
+
+void agent_state::enqueued(const question_enqueued& what) {
+  ++busy;
+  svc.reach("agent.enqueued");
+  if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
+  if (work && work->q.answer == what.answer) return;
+  if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
+  if (!what.fresh) return read_mailbox();
+  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false});
+  if (loaded) next();
+}
+
+void agent_state::closed(const uuid& answer) {
+  ++busy;
+  std::erase_if(queue, [&](const auto& q) { return q.answer == answer; });
+  if (work && work->q.answer == answer) {
+    drop_call();
+    work.reset();
+  }
+  next();
+}
+
+void agent_state::next() {
+  if (!loaded || work || queue.empty()) return;
+  auto q = queue.front();
+  queue.pop_front();
+  begin(std::move(q));
+}
+
+void agent_state::wake_in(std::uint32_t ms, agent_wake why) {
+  self->delayed_send(self, std::chrono::milliseconds(ms), agent_tick{why, work ? work->number : 0});
+}
+
+void agent_state::tick(const agent_tick& t) {
+  if (t.why == agent_wake::idle) {
+    if (busy == busy_seen && loaded && !work && queue.empty()) return self->quit();
+    busy_seen = busy;
+    return wake_in(limits::agent_idle_ms, agent_wake::idle);
+  }
+  if (t.why == agent_wake::mailbox) return read_mailbox();
+  if (t.why == agent_wake::room) return find_room();
+  if (!work || work->number != t.work) return;
+  if (t.why == agent_wake::context) read_context();
+  if (t.why == agent_wake::begin) commit_begin();
+  if (t.why == agent_wake::call) call_model();
+  if (t.why == agent_wake::checkpoint) {
+    work->checkpoint_set = false;
+    checkpoint();
+  }
+}
+
+void agent_state::find_room() {
+  if (room || finding_room) return;
+  finding_room = true;
+  self->request(svc.directory, caf::infinite, room_atom::value, who.room)
+      .then([this](room_actor& handle) { found_room(std::move(handle)); },
+            [this](const caf::error&) {
+              finding_room = false;
+              wake_in(limits::resend_after_ms, agent_wake::room);
+            });
+}
+
+void agent_state::found_room(room_actor handle) {
+  finding_room = false;
+  if (room == handle) return;
+  room = std::move(handle);
+  self->monitor(room);
+  tell_so_far();
+}
+
+void agent_state::went_down(const caf::down_msg& down) {
+  if (room && room == down.source) {
+    room = nullptr;
+    if (work || !queue.empty()) find_room();
+    return;
+  }
+  if (work && work->caller && work->caller == down.source && work->call != 0) {
+    // The caller fell without a word: as if the stream had been cut.
+    llm::outcome cut;
+    cut.what = llm::fault::cut;
+    cut.retryable = true;
+    cut.detail = "the caller ended";
+    ended({work->call, std::move(cut)});
+  }
+}
+
+agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, services svc, agent_name who,
+                                bool after_crash) {
+  end_on_exception(self, "agent " + who.room.str() + "/" + who.agent);
+  auto& s = self->state;
+  s.svc = std::move(svc);
+  s.who = std::move(who);
+  s.after_crash = after_crash;
+  self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
+  s.start();
+  return {
+      [&s](const question_enqueued& what) { s.enqueued(what); },
+      [&s](const answer_closed& what) { s.closed(what.answer); },
+      [&s](call_pieces& what) { s.pieces(what); },
+      [&s](const call_ended& what) { s.ended(what); },
+      [&s](const commit_done& done) { s.committed(done); },
+      [&s](mailbox_read& read) { s.take_mailbox(read); },
+      [&s](context_read& read) { s.take_context(read); },
+      [&s](const agent_tick& t) { s.tick(t); },
+  };
+}
+
+} // namespace maru::actors

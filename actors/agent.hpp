@@ -1,0 +1,127 @@
+#pragma once
+
+// One LLM agent in one room. It works its durable mailbox in order, one question at a time. Invariants:
+// - Nothing of an attempt is told before the commit that began the attempt (the gate).
+// - It never ends an answer itself: it asks the room, and lets go of the question only when told that it ended.
+
+#include <deque>
+
+#include "actors/services.hpp"
+
+namespace maru::actors {
+
+struct mailbox_item {
+  storage::mailbox_entry entry;
+  storage::answer_row answer;
+};
+struct mailbox_read {
+  bool failed = false;
+  std::vector<mailbox_item> items;
+};
+struct context_read {
+  uuid answer;
+  bool failed = false;
+  std::vector<llm::turn> turns; // oldest first, the question last
+  std::uint64_t base_n = 0;     // of the checkpoint that a recovered attempt goes on from
+  std::string base_text;
+};
+enum class agent_wake : std::uint8_t { idle, mailbox, context, begin, call, checkpoint, room };
+struct agent_tick {
+  agent_wake why = agent_wake::idle;
+  std::uint64_t work = 0; // which work it was set for
+};
+
+using agent_self =
+    agent_actor::extend<caf::reacts_to<mailbox_read>, caf::reacts_to<context_read>, caf::reacts_to<agent_tick>>;
+
+struct queued_question {
+  uuid answer, question;
+  std::uint32_t attempt = 0; // 0: not begun
+  std::uint32_t provider_failures = 0;
+  std::uint32_t failures = 0, losses = 0;
+  bool recovered = false; // begun by somebody who is gone
+};
+
+struct agent_work {
+  std::uint64_t number = 0; // grows; ticks and calls carry it
+  queued_question q;
+  std::uint32_t attempt = 1;
+  bool have_turns = false;
+  std::vector<llm::turn> turns;
+  std::size_t provider = 0;      // index into the agent's list
+  std::uint64_t call = 0;        // 0: none running
+  caller_actor caller;
+  bool gate_open = false;
+  std::uint64_t begin_ticket = 0; // 0: no commit under way
+  answer_state state = answer_state::thinking;
+  std::uint64_t n = 0;
+  std::string text;
+  std::uint64_t base_n = 0;       // what the attempt began with
+  std::size_t base_bytes = 0;
+  std::uint64_t kept_n = 0;       // checkpointed
+  std::size_t kept_bytes = 0;
+  std::int64_t kept_at = 0;
+  bool checkpoint_set = false;
+  std::optional<finish_answer> finish; // asked for, not yet told that it ended
+};
+
+struct agent_state {
+  explicit agent_state(agent_self::stateful_pointer<agent_state> self) : self(self) {}
+  static inline const char* name = "agent";
+
+  agent_self::stateful_pointer<agent_state> self;
+  services svc;
+  agent_name who;
+  config::agent_settings settings;
+  bool after_crash = false;
+  std::string mailbox;
+
+  bool loaded = false, reading = false;
+  std::deque<queued_question> queue;
+  std::optional<agent_work> work;
+  room_actor room;
+  bool finding_room = false;
+  std::uint64_t next_number = 1, next_ticket = 1;
+  std::uint64_t busy = 0, busy_seen = 0;
+
+  // agent.cpp: the mailbox
+  void start();
+  void read_mailbox();
+  void take_mailbox(mailbox_read& read);
+  void enqueued(const question_enqueued& what);
+  void closed(const uuid& answer);
+  void next();
+  void tick(const agent_tick& t);
+  void wake_in(std::uint32_t ms, agent_wake why);
+  void find_room();
+  void found_room(room_actor handle);
+  void went_down(const caf::down_msg& down);
+
+  // agent_work.cpp: one answer
+  void begin(queued_question q);
+  void read_context();
+  void take_context(context_read& read);
+  void commit_begin();
+  void committed(const commit_done& done);
+  void open_gate();
+  void call_model();
+  void pieces(call_pieces& what);
+  void ended(const call_ended& what);
+  void answered(const llm::outcome& how);
+  void failed(const llm::outcome& how);
+  void ask_end(finish_answer how);
+  void checkpoint();
+  void drop_call();
+  void tell_so_far();
+  [[nodiscard]] const llm::provider* model() const;
+  [[nodiscard]] bool continues() const;
+};
+
+agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, services svc, agent_name who,
+                                bool after_crash);
+
+} // namespace maru::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::mailbox_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::context_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::agent_tick)

@@ -1,0 +1,271 @@
+// One answer: its context, its attempts, its text, and the asking for its end.
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/agent.hpp"
+#include "actors/common.hpp"
+#include "actors/context.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+const llm::provider* agent_state::model() const {
+  if (!work || work->provider >= settings.providers.size()) return nullptr;
+  const auto it = svc.models->find(settings.providers[work->provider]);
+  return it == svc.models->end() ? nullptr : it->second.get();
+}
+
+bool agent_state::continues() const {
+  const auto* m = model();
+  return m != nullptr && m->options().continues;
+}
+
+void agent_state::begin(queued_question q) {
+  ++busy;
+  svc.reach("agent.begin");
+  work.emplace();
+  work->number = next_number++;
+  work->q = std::move(q);
+  auto& w = *work;
+  if (w.q.recovered) {
+    after_crash ? ++w.q.failures : ++w.q.losses;
+    w.attempt = w.q.attempt + 1;
+    w.state = answer_state::recovering;
+    if (w.q.failures >= limits::poison_failures) {
+      // It kills its agent: no further attempt.
+      w.gate_open = true;
+      w.attempt = w.q.attempt;
+      finish_answer end;
+      end.how = ending::failed;
+      end.reason = "poison";
+      end.bury = true;
+      return ask_end(std::move(end));
+    }
+  } else {
+    w.gate_open = w.q.attempt > 0;
+    w.attempt = std::max(1U, w.q.attempt);
+  }
+  read_context();
+}
+
+void agent_state::read_context() {
+  const bool keep = work->q.recovered && continues();
+  read_into(
+      self, svc.store, caf::actor_cast<agent_self>(self),
+      [room = who.room, name = who.agent, q = work->q, keep, budget = settings.context_tokens](storage::reader& from) {
+        context_read read;
+        read.answer = q.answer;
+        read.turns = context_of(from, room, q.question, name, budget);
+        if (!keep) return read;
+        if (const auto image = from.image(room, 0))
+          for (const auto& c : image->checkpoints)
+            if (c.answer == q.answer) {
+              read.base_n = c.n;
+              read.base_text = c.text;
+            }
+        return read;
+      },
+      [answer = work->q.answer](const std::string&) { return context_read{answer, true, {}, 0, {}}; });
+}
+
+void agent_state::take_context(context_read& read) {
+  svc.reach("agent.context");
+  if (!work || work->q.answer != read.answer || work->have_turns) return;
+  auto& w = *work;
+  if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::context);
+  w.have_turns = true;
+  w.turns = llm::within_budget(settings.system_prompt, std::move(read.turns), settings.context_tokens);
+  w.base_n = w.n = read.base_n;
+  w.text = std::move(read.base_text);
+  w.base_bytes = w.text.size();
+  if (!w.gate_open) commit_begin();
+  call_model();
+}
+
+// The attempt is on disk before anything of it is told; the model may be called meanwhile.
+void agent_state::commit_begin() {
+  auto& w = *work;
+  std::vector<storage::part> parts;
+  parts.push_back(storage::begin_attempt{w.q.answer, w.attempt, w.q.provider_failures});
+  if (w.q.recovered)
+    parts.push_back(storage::defer_entry{mailbox, w.q.answer, svc.time->unix_ms(), w.q.failures, w.q.losses});
+  if (w.base_bytes > 0)
+    parts.push_back(storage::append_checkpoint{{w.q.answer, w.attempt, w.base_n, w.text.substr(0, w.base_bytes)}});
+  w.begin_ticket = next_ticket++;
+  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.begin_ticket,
+             caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
+}
+
+void agent_state::committed(const commit_done& done) {
+  svc.reach("agent.committed");
+  if (done.how.why == storage::failure::fenced || done.how.why == storage::failure::fatal)
+    return self->quit(caf::make_error(caf::sec::runtime_error, "store: " + done.how.detail));
+  // Checkpoints are not waited for: what one did not keep, the next attempt makes anew.
+  if (!work || work->begin_ticket != done.ticket) return;
+  work->begin_ticket = 0;
+  if (done.how) return open_gate();
+  if (done.how.why == storage::failure::conflict) {
+    // It ended meanwhile.
+    drop_call();
+    work.reset();
+    return next();
+  }
+  wake_in(limits::commit_again_ms, agent_wake::begin);
+}
+
+void agent_state::open_gate() {
+  auto& w = *work;
+  w.gate_open = true;
+  w.kept_n = w.base_n;
+  w.kept_bytes = w.base_bytes;
+  if (!room) return find_room();
+  self->send(room, answer_begun{w.q.answer, w.attempt, w.state, w.base_n, w.text.substr(0, w.base_bytes)});
+  if (w.n > w.base_n)
+    self->send(room, pieces_made{w.q.answer, w.attempt, w.n, static_cast<std::uint32_t>(w.n - w.base_n),
+                                 w.text.substr(w.base_bytes)});
+  if (w.finish) self->send(room, *w.finish, caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
+}
+
+void agent_state::call_model() {
+  auto& w = *work;
+  if (w.call != 0 || w.finish) return;
+  svc.reach("agent.call");
+  start_call start;
+  start.call = w.call = next_number++;
+  start.provider = w.provider < settings.providers.size() ? settings.providers[w.provider] : "";
+  start.what.model = settings.model;
+  start.what.turns = w.turns;
+  start.what.prefix = w.text;
+  start.what.max_tokens = settings.max_answer_tokens;
+  w.kept_at = svc.time->steady_ms();
+  self->request(svc.callers, caf::infinite, std::move(start), caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)))
+      .then(
+          [this, call = w.call](caller_actor& caller) {
+            if (!work || work->call != call) return self->send(caller, cancel_call{call});
+            work->caller = caller;
+            self->monitor(caller);
+          },
+          [this, call = w.call](const caf::error&) {
+            llm::outcome none;
+            none.what = llm::fault::cut;
+            none.retryable = true;
+            none.detail = "no caller could be started";
+            ended({call, std::move(none)});
+          });
+}
+
+void agent_state::pieces(call_pieces& what) {
+  if (!work || work->call != what.call) return;
+  ++busy;
+  svc.reach("agent.pieces");
+  auto& w = *work;
+  pieces_made made{w.q.answer, w.attempt, 0, 0, ""};
+  for (auto& p : what.pieces) made.text += p;
+  made.count = static_cast<std::uint32_t>(what.pieces.size());
+  made.n = w.n + made.count;
+  w.n = made.n;
+  w.text += made.text;
+  if (w.gate_open && room) {
+    w.state = answer_state::streaming;
+    self->send(room, std::move(made));
+  }
+  checkpoint();
+}
+
+void agent_state::ended(const call_ended& what) {
+  if (!work || work->call != what.call) return;
+  ++busy;
+  svc.reach("agent.ended");
+  work->call = 0;
+  work->caller = nullptr;
+  if (what.how.what == llm::fault::none) answered(what.how);
+  else failed(what.how);
+}
+
+void agent_state::answered(const llm::outcome& how) {
+  finish_answer end;
+  end.text = work->text;
+  end.model = how.model.empty() ? settings.model : how.model;
+  end.finish = how.finish;
+  end.prompt_tokens = how.usage.prompt_tokens;
+  end.completion_tokens = how.usage.completion_tokens;
+  end.usage_estimated = how.usage.estimated;
+  ask_end(std::move(end));
+}
+
+void agent_state::failed(const llm::outcome& how) {
+  auto& w = *work;
+  spdlog::warn("room {} answer {} attempt {}: provider failed: {} {} {}", who.room.str(), w.q.answer.str(), w.attempt,
+               llm::word(how.what), how.http_status, how.detail);
+  const auto* m = model();
+  ++w.q.provider_failures;
+  if (!how.retryable || m == nullptr || w.q.provider_failures >= m->options().attempts) {
+    finish_answer end;
+    end.how = ending::failed;
+    end.text = w.text;
+    end.reason = std::string(llm::word(how.what));
+    return ask_end(std::move(end));
+  }
+  const auto wait = llm::retry_delay(m->options(), w.q.provider_failures + 1, how, svc.random());
+  ++w.attempt;
+  w.gate_open = false;
+  w.state = answer_state::recovering;
+  if (continues()) {
+    w.base_n = w.n;
+    w.base_bytes = w.text.size();
+  } else {
+    w.n = w.base_n = 0;
+    w.text.clear();
+    w.base_bytes = 0;
+  }
+  commit_begin();
+  wake_in(static_cast<std::uint32_t>(wait.count()), agent_wake::call);
+}
+
+void agent_state::ask_end(finish_answer how) {
+  auto& w = *work;
+  how.answer = w.q.answer;
+  how.attempt = w.attempt;
+  w.finish = std::move(how);
+  if (!w.gate_open) return;
+  if (!room) return find_room();
+  self->send(room, *w.finish, caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
+}
+
+// Appends what is new, at most every checkpoint_ms or checkpoint_pieces, where a new attempt could go on from it.
+void agent_state::checkpoint() {
+  auto& w = *work;
+  if (!w.gate_open || w.n == w.kept_n || !continues()) return;
+  const auto since = svc.time->steady_ms() - w.kept_at;
+  if (since < limits::checkpoint_ms && w.n - w.kept_n < limits::checkpoint_pieces) {
+    if (w.checkpoint_set) return;
+    w.checkpoint_set = true;
+    return wake_in(limits::checkpoint_ms - static_cast<std::uint32_t>(since), agent_wake::checkpoint);
+  }
+  std::vector<storage::part> parts{
+      storage::append_checkpoint{{w.q.answer, w.attempt, w.n, w.text.substr(w.kept_bytes)}}};
+  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, next_ticket++,
+             caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
+  w.kept_n = w.n;
+  w.kept_bytes = w.text.size();
+  w.kept_at = svc.time->steady_ms();
+}
+
+void agent_state::drop_call() {
+  if (work->caller) self->send(work->caller, cancel_call{work->call});
+  work->call = 0;
+  work->caller = nullptr;
+}
+
+// To a room that was started again: the whole text, and the end if it was asked for.
+void agent_state::tell_so_far() {
+  if (!work || !work->gate_open) return;
+  auto& w = *work;
+  const auto me = caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self));
+  const auto state = w.n > 0 ? answer_state::streaming : w.state;
+  self->send(room, answer_resumed{{w.q.answer, w.q.question, who.agent, w.attempt, state, w.n, w.text}}, me);
+  if (w.finish) self->send(room, *w.finish, me);
+}
+
+} // namespace maru::actors

@@ -1,0 +1,282 @@
+#include "actors/api.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <nlohmann/json.hpp>
+#include <sodium.h>
+
+#include "actors/common.hpp"
+#include "base/text.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+namespace {
+
+const refusal no_room{code::not_found, "there is no such room for you"};
+const refusal gone{code::overloaded, "this was interrupted; try again", limits::retry_after_ms};
+
+refusal unreadable() { return refusal_of(storage::failure::unavailable); }
+
+// "<unix ms>.<uuid>": the last room of the page before.
+std::optional<storage::rooms_cursor> parse_cursor(const std::string& text) {
+  const auto dot = text.find('.');
+  storage::rooms_cursor cursor;
+  if (dot == std::string::npos) return std::nullopt;
+  const auto end = text.data() + dot;
+  if (std::from_chars(text.data(), end, cursor.active_at).ptr != end) return std::nullopt;
+  const auto room = uuid::parse(std::string_view(text).substr(dot + 1));
+  if (!room) return std::nullopt;
+  cursor.room = *room;
+  return cursor;
+}
+
+api::room_view view_of(storage::room_summary& s) {
+  return {std::move(s.room), s.last ? std::optional(fact_of(*s.last)) : std::nullopt, s.unread, s.members};
+}
+
+bool same_secret(const std::string& one, const std::string& other) {
+  return one.size() == other.size() && sodium_memcmp(one.data(), other.data(), one.size()) == 0;
+}
+
+nlohmann::json json_of(const std::vector<child_health>& children) {
+  auto list = nlohmann::json::array();
+  for (const auto& c : children)
+    list.push_back({{"name", c.name}, {"running", c.running}, {"restarts", c.restarts}, {"last_error", c.last_error}});
+  return list;
+}
+
+} // namespace
+
+api_state::~api_state() {
+  for (auto& [ticket, c] : commands) c.tell(gone);
+  for (auto& [ticket, c] : commits) c.tell(gone);
+}
+
+void api_state::take(std::string& token, api::request& what, api::replied& tell) {
+  svc.reach("api.take");
+  const auto fail = [tell](const caf::error&) { tell(gone); };
+  const bool operator_asks = !svc.control_token.empty() && same_secret(token, svc.control_token);
+  if (operator_asks && std::holds_alternative<api::get_tree>(what)) return tree(std::move(tell));
+  const bool accounts = std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
+                        std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
+                        std::holds_alternative<api::get_me>(what) || std::holds_alternative<api::change_me>(what);
+  if (accounts) {
+    self->request(svc.accounts, caf::infinite, std::move(token), std::move(what))
+        .then([tell](api::reply& reply) { tell(std::move(reply)); }, fail);
+    return;
+  }
+  self->request(svc.accounts, caf::infinite, std::move(token))
+      .then(
+          [this, what = std::move(what), tell](api::reply& reply) mutable {
+            if (auto* who = std::get_if<identity>(&reply)) return serve(*who, what, std::move(tell));
+            tell(std::move(reply));
+          },
+          fail);
+}
+
+void api_state::serve(const identity& who, api::request& what, api::replied tell) {
+  if (std::holds_alternative<api::identify>(what)) return tell(who);
+  if (std::holds_alternative<api::list_agents>(what)) return list_agents(tell);
+  if (const auto* r = std::get_if<api::list_rooms>(&what)) return list_rooms(who, *r, std::move(tell));
+  if (auto* r = std::get_if<api::create_room>(&what)) return create_room(who, *r, std::move(tell));
+  if (const auto* r = std::get_if<api::get_room>(&what)) return get_room(who, *r, std::move(tell));
+  if (const auto* r = std::get_if<api::get_events>(&what)) return get_events(who, *r, std::move(tell));
+  if (auto* p = std::get_if<api::post_message>(&what)) {
+    post_message post{std::move(p->id), p->key, std::move(p->text), !p->agents.has_value(),
+                      p->agents.value_or(std::vector<std::string>{}), p->parent_is, p->parent,
+                      p->reply_to.has_value(), p->reply_to.value_or(uuid{})};
+    return command(who, p->room, std::move(post), std::move(tell));
+  }
+  if (auto* s = std::get_if<api::stop_answer>(&what))
+    return command(who, s->room, stop_answer{std::move(s->id), s->key, s->answer}, std::move(tell));
+  if (who.role != "admin") return tell(refusal{code::forbidden, "for administrators"});
+  tree(std::move(tell));
+}
+
+void api_state::list_agents(const api::replied& tell) const {
+  api::agents_view view;
+  for (const auto& a : svc.settings->agents) view.agents.push_back({a.name, a.model});
+  tell(std::move(view));
+}
+
+void api_state::list_rooms(const identity& who, const api::list_rooms& what, api::replied tell) {
+  std::optional<storage::rooms_cursor> before;
+  if (what.cursor && !(before = parse_cursor(*what.cursor)))
+    return tell(refusal{code::invalid_field, "cursor: use `next` of the page before"});
+  const auto most = std::clamp<std::size_t>(what.limit, 1, limits::rooms_page);
+  run_read read;
+  read.job = [user = who.user, before, most, tell](storage::reader& from) {
+    api::rooms_view view;
+    for (auto& s : from.rooms_of(user, before, most)) view.rooms.push_back(view_of(s));
+    if (view.rooms.size() == most)
+      view.next = std::to_string(view.rooms.back().room.active_at) + "." + view.rooms.back().room.id.str();
+    tell(std::move(view));
+  };
+  read.failed = [tell](const std::string&) { tell(unreadable()); };
+  self->send(svc.store, std::move(read));
+}
+
+void api_state::create_room(const identity& who, api::create_room& what, api::replied tell) {
+  std::vector<std::string> agents;
+  if (!what.agents && !svc.settings->agents.empty()) agents.push_back(svc.settings->agents.front().name);
+  for (auto& a : what.agents.value_or(std::vector<std::string>{})) {
+    const auto& all = svc.settings->agents;
+    if (std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; }))
+      return tell(refusal{code::invalid_field, "agents: there is no agent '" + a + "'"});
+    if (std::find(agents.begin(), agents.end(), a) == agents.end()) agents.push_back(std::move(a));
+  }
+  if (text::length(what.title) > limits::title_chars)
+    return tell(refusal{code::too_large, "title: at most " + std::to_string(limits::title_chars) + " characters"});
+  const auto now = svc.time->unix_ms();
+  storage::room_row row{uuid::v7(now), std::move(what.title), std::move(agents), who.user, now, 0, 1, now};
+  std::vector<storage::part> parts;
+  parts.push_back(storage::create_room{row});
+  parts.push_back(storage::add_member{{row.id, who.user, "owner", now, 0}});
+  const auto ticket = next_ticket++;
+  const auto shard = svc.under(row.id);
+  commits.emplace(ticket, api_commit{std::move(tell), api::room_view{std::move(row), {}, 0, 1}});
+  self->send(svc.store, storage::step{shard, std::move(parts)}, ticket, caf::actor_cast<commit_client>(caf::actor_cast<api_actor>(self)));
+}
+
+void api_state::get_room(const identity& who, const api::get_room& what, api::replied tell) {
+  run_read read;
+  read.job = [user = who.user, room = what.room, tell](storage::reader& from) {
+    const auto member = from.member(room, user);
+    auto row = from.room(room);
+    if (!member || !row) return tell(no_room);
+    api::room_view view;
+    view.unread = row->head - std::min(member->last_read, row->head);
+    if (const auto last = from.events_before(room, row->head + 1, 1, limits::events_page_bytes); !last.empty())
+      view.last = fact_of(last.back());
+    view.room = std::move(*row);
+    if (const auto image = from.image(room, 0)) view.members = static_cast<std::uint32_t>(image->members.size());
+    tell(std::move(view));
+  };
+  read.failed = [tell](const std::string&) { tell(unreadable()); };
+  self->send(svc.store, std::move(read));
+}
+
+void api_state::get_events(const identity& who, const api::get_events& what, api::replied tell) {
+  const auto most = std::clamp<std::size_t>(what.limit, 1, limits::events_page);
+  run_read read;
+  read.job = [user = who.user, what, most, tell](storage::reader& from) {
+    const auto row = from.room(what.room);
+    if (!row || !from.member(what.room, user)) return tell(no_room);
+    api::events_view view{{}, row->head, row->floor};
+    const auto rows = what.after ? from.events_after(what.room, *what.after, most, limits::events_page_bytes)
+                                 : from.events_before(what.room, what.before.value_or(row->head + 1), most,
+                                                      limits::events_page_bytes);
+    for (const auto& r : rows) view.events.push_back(fact_of(r));
+    tell(std::move(view));
+  };
+  read.failed = [tell](const std::string&) { tell(unreadable()); };
+  self->send(svc.store, std::move(read));
+}
+
+template <class Command>
+void api_state::command(const identity& who, const uuid& room, Command what, api::replied tell) {
+  const auto ticket = next_ticket++;
+  commands.emplace(ticket, api_command{std::move(tell), who.user});
+  const auto me = caf::actor_cast<room_client>(caf::actor_cast<api_actor>(self));
+  const person by{who.user, who.display_name};
+  auto& link = users[who.user];
+  ++link.under_way;
+  if (link.handle) return self->send(link.handle, ticket, me, by, room, std::move(what));
+  self->request(svc.directory, caf::infinite, user_atom::value, who.user)
+      .then(
+          [this, user = who.user, ticket, me, by, room, what = std::move(what)](user_actor& found) mutable {
+            auto& known = users[user];
+            if (!known.handle) {
+              known.handle = found;
+              self->monitor(found);
+            }
+            self->send(found, ticket, me, by, room, std::move(what));
+          },
+          [this, ticket](const caf::error&) {
+            command_done failed;
+            failed.ticket = ticket;
+            failed.why = gone;
+            done(failed);
+          });
+}
+
+void api_state::done(command_done& how) {
+  const auto node = commands.extract(how.ticket);
+  if (node.empty()) return;
+  const auto user = users.find(node.mapped().user);
+  if (user != users.end() && --user->second.under_way == 0) {
+    if (user->second.handle) self->demonitor(user->second.handle.address());
+    users.erase(user);
+  }
+  if (how.why) return node.mapped().tell(how.why);
+  node.mapped().tell(api::posted{how.event, how.seq, how.duplicate, std::move(how.answers)});
+}
+
+void api_state::committed(const commit_done& done) {
+  const auto node = commits.extract(done.ticket);
+  if (node.empty()) return;
+  if (done.how) node.mapped().tell(std::move(node.mapped().with));
+  else node.mapped().tell(refusal_of(done.how.why));
+}
+
+void api_state::went_down(const caf::down_msg& down) {
+  for (auto it = users.begin(); it != users.end(); ++it) {
+    if (!it->second.handle || !(it->second.handle == down.source)) continue;
+    const auto user = it->first;
+    users.erase(it);
+    std::erase_if(commands, [&](auto& c) {
+      if (c.second.user != user) return false;
+      c.second.tell(gone);
+      return true;
+    });
+    return;
+  }
+}
+
+void api_state::hello(connection_ptr from, identity who, hello_in what) {
+  const auto id = what.session ? *what.session : uuid::v7(svc.time->unix_ms());
+  self->request(svc.directory, caf::infinite, session_atom::value, id)
+      .then([this, from, who, client = what.client](
+                const session_actor& found) { self->send(found, socket_attached{from, who, client}); },
+            [from](const caf::error&) { from->close(close_code::overloaded); });
+}
+
+void api_state::tree(api::replied tell) {
+  self->request(svc.root, caf::infinite, tree_atom::value)
+      .then([this, tell](const std::vector<child_health>& children) { tree_of(0, json_of(children).dump(), tell); },
+            [tell](const caf::error&) { tell(gone); });
+}
+
+// The nurseries' own children, one nursery after the other.
+void api_state::tree_of(std::size_t at, std::string json, api::replied tell) {
+  const std::vector<std::pair<std::string, nursery_actor>> nurseries{
+      {"rooms", svc.rooms}, {"agents", svc.agents}, {"users", svc.users}, {"sessions", svc.sessions}};
+  if (at == nurseries.size()) return tell(api::tree_view{std::move(json)});
+  self->request(nurseries[at].second, caf::infinite, tree_atom::value)
+      .then(
+          [this, at, json, tell, name = nurseries[at].first](const std::vector<child_health>& children) {
+            auto tree = nlohmann::json::parse(json);
+            for (auto& c : tree)
+              if (c["name"] == name) c["children"] = json_of(children);
+            tree_of(at + 1, tree.dump(), tell);
+          },
+          [tell](const caf::error&) { tell(gone); });
+}
+
+api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, services svc) {
+  end_on_exception(self, "api");
+  auto& s = self->state;
+  s.svc = std::move(svc);
+  self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
+  return {
+      [&s](std::string& token, api::request& what, api::replied& tell) { s.take(token, what, tell); },
+      [&s](const connection_ptr& from, const identity& who, const hello_in& what) { s.hello(from, who, what); },
+      [&s](command_done& how) { s.done(how); },
+      [&s](const commit_done& done) { s.committed(done); },
+  };
+}
+
+} // namespace maru::actors

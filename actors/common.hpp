@@ -1,0 +1,53 @@
+#pragma once
+
+// What every actor of ours sets up and how it reads from the store.
+
+#include <string>
+#include <utility>
+
+#include <caf/actor_cast.hpp>
+#include <caf/error.hpp>
+#include <caf/sec.hpp>
+#include <caf/send.hpp>
+#include <spdlog/spdlog.h>
+
+#include "actors/interfaces.hpp"
+
+namespace maru::actors {
+
+// An exception ends the actor, with its text as the reason: its supervisor decides what follows.
+template <class Self>
+void end_on_exception(Self* self, std::string who) {
+  self->set_exception_handler([who = std::move(who)](std::exception_ptr& thrown) -> caf::error {
+    std::string what = "unknown exception";
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      what = e.what();
+    } catch (...) {
+    }
+    spdlog::error("{} threw: {}", who, what);
+    return caf::make_error(caf::sec::runtime_error, who + ": " + what);
+  });
+}
+
+// Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be read.
+// Both capture values and handles only.
+template <class Self, class Handle, class Fetch, class Failed>
+void read_into(Self* self, const store_actor& store, Handle to, Fetch fetch, Failed failed) {
+  run_read request;
+  request.job = [to, fetch = std::move(fetch)](storage::reader& from) { caf::anon_send(to, fetch(from)); };
+  request.failed = [to, failed = std::move(failed)](std::string why) { caf::anon_send(to, failed(std::move(why))); };
+  self->send(store, std::move(request));
+}
+
+// What a client is told when a commit was refused.
+refusal refusal_of(storage::failure why);
+
+event_fact fact_of(const storage::event_row& row);
+
+// The mailbox of an agent in a room, and back.
+std::string mailbox_of(const uuid& room, const std::string& agent);
+std::optional<agent_name> agent_of(const std::string& mailbox);
+
+} // namespace maru::actors

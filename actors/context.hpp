@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "llm/provider.hpp"
+#include "storage/store.hpp"
+
+namespace maru::actors {
+
+// What a model is told before it answers `question`: the messages along the parent chain with the answers
+// between them, oldest first, the question last. Reads no more than `tokens` could take.
+std::vector<llm::turn> context_of(storage::reader& from, const uuid& room, const uuid& question,
+                                  const std::string& agent, std::uint32_t tokens);
+
+} // namespace maru::actors

@@ -1,0 +1,114 @@
+#include "actors/directory.hpp"
+
+#include <caf/abstract_actor.hpp>
+
+#include "actors/common.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+namespace {
+
+constexpr std::size_t uuid_chars = 36;
+
+bool has_ended(const caf::strong_actor_ptr& handle) {
+  return caf::actor_cast<caf::abstract_actor*>(handle)->getf(caf::abstract_actor::is_terminated_flag);
+}
+
+} // namespace
+
+std::string child_name(const agent_name& of) { return of.room.str() + "/" + of.agent; }
+
+std::optional<agent_name> agent_name_of(const std::string& child_name) {
+  if (child_name.size() < uuid_chars + 2 || child_name[uuid_chars] != '/') return std::nullopt;
+  const auto room = uuid::parse(std::string_view{child_name}.substr(0, uuid_chars));
+  if (!room) return std::nullopt;
+  return agent_name{*room, child_name.substr(uuid_chars + 1)};
+}
+
+directory_state::~directory_state() {
+  for (auto* on : {&rooms, &agents, &users, &sessions})
+    for (auto& [_, askers] : on->asked)
+      for (auto& tell : askers)
+        tell(nullptr, caf::make_error(caf::sec::request_receiver_down));
+}
+
+template <class Handle>
+caf::typed_response_promise<Handle> directory_state::promise_of(shelf& on, const std::string& child) {
+  auto asked = self->make_response_promise<Handle>();
+  find(on, child, [asked](const caf::strong_actor_ptr& handle, const caf::error& why) mutable {
+    if (handle)
+      asked.deliver(caf::actor_cast<Handle>(handle));
+    else
+      asked.deliver(why);
+  });
+  return asked;
+}
+
+void directory_state::find(shelf& on, const std::string& child, asker tell) {
+  if (const auto it = on.living.find(child); it != on.living.end()) {
+    if (!has_ended(it->second)) return tell(it->second, {});
+    went_down(caf::actor_cast<caf::actor_addr>(it->second)); // its down message is on the way
+  }
+  // A nursery that fell has been started anew since.
+  const auto nursery = board().*on.nursery;
+  if (!nursery) return tell(nullptr, caf::make_error(caf::sec::runtime_error, "nobody starts " + child));
+  if (waiting >= limits::directory_asks_waiting)
+    return tell(nullptr, caf::make_error(caf::sec::runtime_error, "too many asks wait"));
+  ++waiting;
+  auto& askers = on.asked[child];
+  askers.push_back(std::move(tell));
+  if (askers.size() > 1) return;
+  // No bound: a nursery that falls bounces the ask, and one that lives answers each.
+  self->request(nursery, caf::infinite, child)
+      .then([this, &on, child](const caf::strong_actor_ptr& handle) { found(on, child, handle, {}); },
+            [this, &on, child](const caf::error& why) { found(on, child, nullptr, why); });
+}
+
+void directory_state::found(shelf& on, const std::string& child, const caf::strong_actor_ptr& handle,
+                            const caf::error& why) {
+  if (handle && !has_ended(handle)) {
+    on.living[child] = handle;
+    places[caf::actor_cast<caf::actor_addr>(handle)] = {&on, child};
+    self->monitor(handle);
+  }
+  auto askers = std::move(on.asked[child]);
+  on.asked.erase(child);
+  waiting -= askers.size();
+  for (auto& tell : askers)
+    tell(handle, why);
+}
+
+void directory_state::went_down(const caf::actor_addr& who) {
+  const auto it = places.find(who);
+  if (it == places.end()) return;
+  it->second.on->living.erase(it->second.name);
+  places.erase(it);
+}
+
+directory_actor::behavior_type directory(directory_actor::stateful_pointer<directory_state> self,
+                                         std::function<services()> board) {
+  end_on_exception(self, "directory");
+  self->state.board = std::move(board);
+  self->set_down_handler([self](const caf::down_msg& down) { self->state.went_down(down.source); });
+  return {
+      [self](room_atom, const uuid& id) {
+        return self->state.promise_of<room_actor>(self->state.rooms, id.str());
+      },
+      [self](user_atom, const uuid& id) {
+        return self->state.promise_of<user_actor>(self->state.users, id.str());
+      },
+      [self](session_atom, const uuid& id) {
+        return self->state.promise_of<session_actor>(self->state.sessions, id.str());
+      },
+      [self](const agent_name& of) {
+        return self->state.promise_of<agent_actor>(self->state.agents, child_name(of));
+      },
+      [self](const agent_name& of, bool) {
+        auto& s = self->state;
+        s.find(s.agents, child_name(of), [](const caf::strong_actor_ptr&, const caf::error&) {});
+      },
+  };
+}
+
+} // namespace maru::actors

@@ -1,0 +1,67 @@
+#include "actors/event_data.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace maru::actors::event_data {
+namespace {
+
+using json = nlohmann::json;
+
+std::string dump(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+json asked_json(const std::vector<asked>& answers) {
+  auto list = json::array();
+  for (const auto& a : answers) list.push_back({{"answer", a.answer.str()}, {"agent", a.agent}});
+  return list;
+}
+
+json of_answer(const answer_fact& what, const std::string& text) {
+  return {{"answer", what.answer.str()}, {"question", what.question.str()}, {"agent", what.agent}, {"text", text}};
+}
+
+} // namespace
+
+std::string message(const post_message& what, const std::optional<uuid>& parent, const std::vector<asked>& answers) {
+  json j{{"text", what.text}, {"client_id", what.id}, {"answers", asked_json(answers)}};
+  if (parent) j["parent"] = parent->str();
+  if (what.has_reply_to) j["reply_to"] = what.reply_to.str();
+  return dump(j);
+}
+
+std::string answered(const answer_fact& what, const finish_answer& how) {
+  auto j = of_answer(what, how.text);
+  j["model"] = how.model;
+  j["finish"] = how.finish;
+  j["attempts"] = how.attempt;
+  j["usage"] = {{"prompt_tokens", how.prompt_tokens},
+                {"completion_tokens", how.completion_tokens},
+                {"estimated", how.usage_estimated}};
+  return dump(j);
+}
+
+std::string failed(const answer_fact& what, const std::string& reason) {
+  auto j = of_answer(what, what.text);
+  j["reason"] = {{"code", reason}};
+  return dump(j);
+}
+
+std::string stopped(const answer_fact& what) { return dump(of_answer(what, what.text)); }
+
+std::string asked_list(const std::vector<asked>& answers) { return dump(asked_json(answers)); }
+
+std::vector<asked> parse_asked(const std::string& text) {
+  std::vector<asked> list;
+  const auto j = json::parse(text, nullptr, false);
+  if (!j.is_array()) return list;
+  for (const auto& a : j)
+    if (const auto id = uuid::parse(a.value("answer", ""))) list.push_back({*id, a.value("agent", "")});
+  return list;
+}
+
+spoken read(const std::string& data) {
+  const auto j = json::parse(data, nullptr, false);
+  if (!j.is_object()) return {};
+  return {j.value("text", ""), j.value("agent", "")};
+}
+
+} // namespace maru::actors::event_data

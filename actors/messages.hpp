@@ -1,0 +1,326 @@
+#pragma once
+
+// Every message between actors. Commands are verbs, facts are past participles. What may cross a node
+// has an inspector; what carries a handle of this process (a socket, a function) is marked local.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/actor_control_block.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/typed_actor.hpp>
+
+#include "actors/facts.hpp"
+#include "actors/wire.hpp"
+#include "base/codes.hpp"
+#include "base/uuid.hpp"
+#include "llm/provider.hpp"
+#include "storage/store.hpp"
+
+namespace maru::actors {
+
+// --- between nodes -------------------------------------------------------------------------------------
+
+// All that travels between nodes: CAF inspectors are positional, so two versions talk through this.
+struct envelope {
+  std::uint16_t version = 1;
+  std::string kind;
+  std::string bytes;
+};
+
+template <class I>
+auto inspect(I& f, envelope& x) {
+  return f(x.version, x.kind, x.bytes);
+}
+
+// --- commands to a room --------------------------------------------------------------------------------
+
+struct person {
+  uuid id;
+  std::string name;
+};
+
+struct post_message {
+  std::string id; // as the client wrote it
+  uuid key;
+  std::string text;
+  bool ask_room = true; // the room's agents; otherwise `agents`
+  std::vector<std::string> agents;
+  parent_rule parent_is = parent_rule::newest;
+  uuid parent;
+  bool has_reply_to = false;
+  uuid reply_to;
+};
+
+struct stop_answer {
+  std::string id;
+  uuid key;
+  uuid answer;
+};
+
+// How a command ended. Sent once it is on disk, or refused.
+struct command_done {
+  std::uint64_t ticket = 0;
+  refusal why;
+  std::uint64_t seq = 0;
+  uuid event;
+  bool duplicate = false;
+  std::vector<asked> answers;
+};
+
+// What a subscriber starts from. `frame` numbers the room's frames within one life of it:
+// live frames above it follow.
+struct room_snapshot {
+  std::uint64_t ticket = 0;
+  refusal why;
+  uuid room;
+  std::uint64_t head = 0;
+  std::uint64_t floor = 1;
+  std::uint64_t life = 0;
+  std::uint64_t frame = 0;
+  std::vector<answer_fact> answers;
+};
+
+template <class I>
+auto inspect(I& f, person& x) {
+  return f(x.id, x.name);
+}
+template <class I>
+auto inspect(I& f, post_message& x) {
+  return f(x.id, x.key, x.text, x.ask_room, x.agents, x.parent_is, x.parent, x.has_reply_to, x.reply_to);
+}
+template <class I>
+auto inspect(I& f, stop_answer& x) {
+  return f(x.id, x.key, x.answer);
+}
+template <class I>
+auto inspect(I& f, command_done& x) {
+  return f(x.ticket, x.why, x.seq, x.event, x.duplicate, x.answers);
+}
+template <class I>
+auto inspect(I& f, room_snapshot& x) {
+  return f(x.ticket, x.why, x.room, x.head, x.floor, x.life, x.frame, x.answers);
+}
+
+// --- frames of a room ----------------------------------------------------------------------------------
+
+struct frame_head {
+  uuid room;
+  std::uint64_t life = 0;
+  std::uint64_t frame = 0; // contiguous within a life
+};
+
+template <class I>
+auto inspect(I& f, frame_head& x) {
+  return f(x.room, x.life, x.frame);
+}
+
+// --- between a room and its agents ---------------------------------------------------------------------
+
+// Wakes an agent; a copy of the row in its mailbox.
+struct question_enqueued {
+  uuid answer;
+  uuid question;
+  std::uint32_t attempt = 0; // 0: not begun
+  bool fresh = true;         // just committed; otherwise the agent reads its mailbox if it does not know it
+};
+
+// What an agent tells its room of the answer it works on. `text` is all of it so far.
+struct answer_resumed {
+  answer_fact so_far;
+};
+
+struct answer_begun {
+  uuid answer;
+  std::uint32_t attempt = 1;
+  answer_state state = answer_state::thinking;
+  std::uint64_t n = 0;
+  std::string text; // the base of the attempt
+};
+
+struct pieces_made {
+  uuid answer;
+  std::uint32_t attempt = 1;
+  std::uint64_t n = 0; // the last piece of these
+  std::uint32_t count = 1;
+  std::string text;
+};
+
+enum class ending : std::uint8_t { answered, failed };
+
+// Asks the room to order the end. The room answers with answer_closed, whoever came first.
+struct finish_answer {
+  uuid answer;
+  std::uint32_t attempt = 1;
+  ending how = ending::answered;
+  std::string text;
+  std::string model, finish;                // answered
+  std::uint64_t prompt_tokens = 0, completion_tokens = 0;
+  bool usage_estimated = true;
+  std::string reason;                       // failed: a code
+  bool bury = false;                        // the entry goes to the dead letters
+};
+
+struct answer_closed {
+  uuid answer;
+};
+
+template <class I>
+auto inspect(I& f, question_enqueued& x) {
+  return f(x.answer, x.question, x.attempt, x.fresh);
+}
+template <class I>
+auto inspect(I& f, answer_resumed& x) {
+  return f(x.so_far);
+}
+template <class I>
+auto inspect(I& f, answer_begun& x) {
+  return f(x.answer, x.attempt, x.state, x.n, x.text);
+}
+template <class I>
+auto inspect(I& f, pieces_made& x) {
+  return f(x.answer, x.attempt, x.n, x.count, x.text);
+}
+template <class I>
+auto inspect(I& f, finish_answer& x) {
+  return f(x.answer, x.attempt, x.how, x.text, x.model, x.finish, x.prompt_tokens, x.completion_tokens,
+           x.usage_estimated, x.reason, x.bury);
+}
+template <class I>
+auto inspect(I& f, answer_closed& x) {
+  return f(x.answer);
+}
+
+// --- model calls ---------------------------------------------------------------------------------------
+
+struct start_call {
+  std::uint64_t call = 0; // the agent's number for it
+  std::string provider;
+  llm::request what;
+};
+struct cancel_call {
+  std::uint64_t call = 0;
+};
+struct call_pieces {
+  std::uint64_t call = 0;
+  std::vector<std::string> pieces;
+};
+struct call_ended {
+  std::uint64_t call = 0;
+  llm::outcome how;
+};
+
+// --- store ---------------------------------------------------------------------------------------------
+
+struct commit_done {
+  std::uint64_t ticket = 0;
+  storage::outcome how;
+};
+struct run_read {
+  storage::read_job job; // runs on a reader thread: captures values and handles only
+  storage::read_failed failed;
+};
+
+// --- sessions ------------------------------------------------------------------------------------------
+
+struct socket_attached {
+  connection_ptr socket;
+  identity who;
+  std::string client;
+};
+struct socket_frame {
+  std::uint64_t connection = 0;
+  frame_in in;
+  std::size_t bytes = 0;
+};
+struct socket_drained {
+  std::uint64_t connection = 0;
+};
+struct socket_gone {
+  std::uint64_t connection = 0;
+};
+struct replay_read {
+  std::uint64_t subscription = 0; // which open of which room asked
+  bool failed = false;
+  std::vector<storage::event_row> events;
+};
+struct end_session {
+  close_code why = close_code::token_refused;
+};
+
+// --- relay ---------------------------------------------------------------------------------------------
+
+// Begins to hold back the live frames of a room for a socket until go_live. The reply is `watching`.
+struct watch_room {
+  uuid room;
+  std::uint64_t subscription = 0;
+  connection_ptr socket;
+  caf::strong_actor_ptr owner; // the room's actor
+  bool again = false;          // the same subscription after a fallen room: `watching` tells how far it was
+};
+struct watching {
+  std::uint64_t subscription = 0;
+  std::uint64_t seq = 0; // newest event let through to this socket before; 0: none
+};
+// The replay up to the snapshot is out: let through what is above it.
+struct go_live {
+  uuid room;
+  std::uint64_t subscription = 0;
+  std::uint64_t connection = 0;
+  std::uint64_t life = 0;
+  std::uint64_t frame = 0;
+};
+// What waited was more than may wait, or a frame was missing: open again after `seq`.
+struct watch_broken {
+  std::uint64_t subscription = 0;
+  std::uint64_t seq = 0;
+};
+struct unwatch_room {
+  uuid room;
+  std::uint64_t connection = 0;
+};
+// --- names and life ------------------------------------------------------------------------------------
+
+struct agent_name {
+  uuid room;
+  std::string agent;
+};
+struct child_health {
+  std::string name;
+  std::uint32_t restarts = 0;
+  std::string last_error;
+  bool running = false;
+};
+
+} // namespace maru::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::start_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_pieces)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_ended)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::cancel_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::commit_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::run_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::storage::step)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_attached)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_frame)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_drained)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_gone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::replay_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::end_session)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watch_room)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watching)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::go_live)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watch_broken)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::unwatch_room)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::agent_name)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::child_health)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::identity)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::connection_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::hello_in)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::api::request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::api::reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::api::replied)

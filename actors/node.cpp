@@ -1,0 +1,237 @@
+#include "actors/node.hpp"
+
+#include <atomic>
+#include <mutex>
+#include <random>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <spdlog/spdlog.h>
+
+#include "actors/accounts.hpp"
+#include "actors/agent.hpp"
+#include "actors/api.hpp"
+#include "actors/callers.hpp"
+#include "actors/common.hpp"
+#include "actors/directory.hpp"
+#include "actors/nursery.hpp"
+#include "actors/password_pool.hpp"
+#include "actors/relay.hpp"
+#include "actors/room.hpp"
+#include "actors/scheduler.hpp"
+#include "actors/session.hpp"
+#include "actors/store.hpp"
+#include "actors/supervisor.hpp"
+#include "actors/user.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+namespace {
+
+// The handles of what runs now. Written where the root starts a child, read where others start theirs
+// and where sockets come in.
+class board {
+public:
+  explicit board(services first) : now_(std::move(first)) {}
+  services get() const {
+    const std::lock_guard lock(mutex_);
+    return now_;
+  }
+  template <class Change>
+  void change(Change change) {
+    const std::lock_guard lock(mutex_);
+    change(now_);
+  }
+
+private:
+  mutable std::mutex mutex_;
+  services now_;
+};
+
+double random_fraction() {
+  thread_local std::mt19937_64 engine{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(engine);
+}
+
+constexpr unsigned life_bits = 16; // of the count of restarts below the epoch
+
+caf::actor_system_config& configured(caf::actor_system_config& cfg, const config::settings& settings) {
+  cfg.set("scheduler.policy", caf::atom("sharing"));
+  cfg.set("scheduler.max-throughput", limits::actor_messages_in_a_row);
+  cfg.set("scheduler.max-threads", std::size_t{settings.server.actor_threads > 0
+                                                   ? settings.server.actor_threads
+                                                   : std::max(2U, std::thread::hardware_concurrency())});
+  return cfg;
+}
+
+} // namespace
+
+struct node::inside {
+  explicit inside(node_options o)
+      : options(std::move(o)), system(configured(cfg, *options.settings)), now(first_services()) {}
+
+  services first_services() {
+    services s;
+    s.settings = options.settings;
+    s.time = options.time;
+    s.codec = options.codec;
+    s.db = options.db;
+    s.models = std::make_shared<const providers>(options.models);
+    s.random = random_fraction;
+    s.control_token = options.control_token;
+    s.epoch = options.db->claim_shards(options.node_name);
+    s.life = s.epoch << life_bits;
+    return s;
+  }
+
+  // A child that is one actor with a handle on the board.
+  template <class Handle, class Spawn>
+  child_spec one(std::string name, Handle services::*where, Spawn spawn) {
+    return {std::move(name), [this, where, spawn](caf::local_actor* parent) {
+              const auto handle = caf::actor_cast<Handle>(spawn(parent, now.get()));
+              now.change([&](services& s) { s.*where = handle; });
+              return caf::actor_cast<caf::strong_actor_ptr>(handle);
+            }};
+  }
+
+  template <class Start>
+  child_spec many(const std::string& name, nursery_actor services::*where, Start start) {
+    return one(name, where, [this, name, start](caf::local_actor* parent, const services& svc) {
+      nursery_options o;
+      o.name = name;
+      o.time = svc.time;
+      o.random = svc.random;
+      o.start = [this, start](caf::local_actor* of, const std::string& child, bool after_crash) {
+        return caf::actor_cast<caf::strong_actor_ptr>(start(of, now.get(), child, after_crash));
+      };
+      return parent->spawn(nursery, std::move(o));
+    });
+  }
+
+  std::vector<child_spec> children();
+  void start();
+
+  node_options options;
+  caf::actor_system_config cfg;
+  caf::actor_system system;
+  board now;
+  std::shared_ptr<password_pool> passwords = std::make_shared<password_pool>(options.settings->auth.argon2_threads);
+  api_actor api;
+  mutable std::mutex api_mutex;
+  tree_actor root;
+  std::atomic<bool> ready{false};
+  bool down = false;
+};
+
+// In the order in which they need each other: when one falls, those after it start anew.
+std::vector<child_spec> node::inside::children() {
+  std::vector<child_spec> all;
+  all.push_back(one("store", &services::store,
+                    [](caf::local_actor* p, const services& s) { return p->spawn(actors::store, s); }));
+  all.push_back(one("callers", &services::callers,
+                    [](caf::local_actor* p, const services& s) { return p->spawn(actors::callers, s); }));
+  all.push_back(one("relay", &services::relay,
+                    [](caf::local_actor* p, const services& s) { return p->spawn(actors::relay, s); }));
+  all.push_back(one("directory", &services::directory, [this](caf::local_actor* p, const services&) {
+    return p->spawn(actors::directory, [this] { return now.get(); });
+  }));
+  all.push_back(many("agents", &services::agents,
+                     [](caf::local_actor* p, services s, const std::string& name, bool after_crash) {
+                       auto who = agent_name_of(name);
+                       if (!who) throw std::invalid_argument("not an agent's name: " + name);
+                       return p->spawn(agent, std::move(s), std::move(*who), after_crash);
+                     }));
+  all.back().start = [this, start = all.back().start](caf::local_actor* p) {
+    now.change([](services& s) { ++s.life; });
+    return start(p);
+  };
+  all.push_back(many("users", &services::users, [](caf::local_actor* p, services s, const std::string& name, bool) {
+    return p->spawn(user, std::move(s), uuid::parse(name).value());
+  }));
+  all.push_back(many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
+    return p->spawn(room, std::move(s), uuid::parse(name).value());
+  }));
+  all.push_back(
+      many("sessions", &services::sessions, [](caf::local_actor* p, services s, const std::string& name, bool) {
+        return p->spawn(session, std::move(s), uuid::parse(name).value());
+      }));
+  all.push_back(one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
+    return p->spawn(actors::accounts, s, passwords);
+  }));
+  all.push_back({"scheduler", [this](caf::local_actor* p) {
+                   return caf::actor_cast<caf::strong_actor_ptr>(p->spawn(scheduler, now.get()));
+                 }});
+  all.push_back({"api", [this](caf::local_actor* p) {
+                   const auto handle = p->spawn(api_service, now.get());
+                   const std::lock_guard lock(api_mutex);
+                   api = handle;
+                   return caf::actor_cast<caf::strong_actor_ptr>(handle);
+                 }});
+  return all;
+}
+
+// The board must know the root before its first child reads it, so the root starts from a message's turn.
+void node::inside::start() {
+  supervisor_options o;
+  o.children = children();
+  o.time = options.time;
+  o.random = random_fraction;
+  o.gave_up = options.gave_up;
+  root = system.spawn(supervisor, std::move(o));
+  now.change([&](services& s) { s.root = root; });
+  // Answered once all children stand.
+  caf::scoped_actor wait{system};
+  wait->request(root, caf::infinite, tree_atom::value)
+      .receive([](const std::vector<child_health>&) {}, [](const caf::error&) {});
+  ready = true;
+}
+
+node::node(node_options options) : inside_(std::make_unique<inside>(std::move(options))) { inside_->start(); }
+
+node::~node() { shut_down(); }
+
+void node::call(std::string access_token, api::request what, api::replied tell) {
+  const std::lock_guard lock(inside_->api_mutex);
+  if (!inside_->ready)
+    return tell(refusal{code::overloaded, "the server is starting or going down", limits::retry_after_ms});
+  caf::anon_send(inside_->api, std::move(access_token), std::move(what), std::move(tell));
+}
+
+void node::hello(connection_ptr from, identity who, hello_in hello) {
+  const std::lock_guard lock(inside_->api_mutex);
+  caf::anon_send(inside_->api, std::move(from), std::move(who), std::move(hello));
+}
+
+bool node::ready() const { return inside_->ready; }
+
+void node::drain(std::function<void()> done) {
+  inside_->ready = false;
+  shut_down();
+  done();
+}
+
+void node::shut_down() {
+  if (std::exchange(inside_->down, true)) return;
+  inside_->ready = false;
+  caf::anon_send_exit(inside_->root, caf::exit_reason::user_shutdown);
+  caf::scoped_actor wait{inside_->system};
+  wait->wait_for(inside_->root);
+  inside_->root = nullptr;
+  {
+    const std::lock_guard lock(inside_->api_mutex);
+    inside_->api = nullptr;
+  }
+  inside_->now.change([](services& s) {
+    s.root = nullptr;
+    s.store = nullptr;
+    s.callers = nullptr;
+    s.relay = nullptr;
+    s.rooms = s.agents = s.users = s.sessions = nullptr;
+    s.directory = nullptr;
+    s.accounts = nullptr;
+  });
+}
+
+} // namespace maru::actors

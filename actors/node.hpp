@@ -1,0 +1,48 @@
+#pragma once
+
+// All actors of one process, wired and supervised, behind the plain interface that sockets call.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "actors/wire.hpp"
+#include "base/clock.hpp"
+#include "config/settings.hpp"
+#include "llm/provider.hpp"
+#include "storage/store.hpp"
+
+namespace maru::actors {
+
+struct node_options {
+  std::shared_ptr<const config::settings> settings;
+  std::shared_ptr<storage::store> db;
+  std::map<std::string, std::shared_ptr<llm::provider>> models;
+  const clock* time = nullptr;
+  const frame_codec* codec = nullptr;
+  std::string node_name;
+  std::string control_token;                // what `maru tree` shows; "" none
+  std::function<void(std::string)> gave_up; // supervision ended: the process has to end
+};
+
+class node final : public front {
+public:
+  explicit node(node_options options);
+  ~node() override; // shuts down
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  void call(std::string access_token, api::request what, api::replied tell) override;
+  void hello(connection_ptr from, identity who, hello_in hello) override;
+  [[nodiscard]] bool ready() const override;
+  void drain(std::function<void()> done) override;
+  // Ends all actors: running answers are checkpointed. The store takes what they committed before it closes.
+  void shut_down();
+
+private:
+  struct inside;
+  std::unique_ptr<inside> inside_;
+};
+
+} // namespace maru::actors

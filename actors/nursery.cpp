@@ -1,0 +1,194 @@
+#include "actors/nursery.hpp"
+
+#include <caf/exit_reason.hpp>
+
+#include "actors/common.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+nursery_state::~nursery_state() {
+  for (auto& [_, c] : children) {
+    for (auto& p : c.waiting)
+      p.deliver(caf::make_error(caf::sec::request_receiver_down));
+    // After an exception in the nursery itself.
+    if (c.handle) caf::anon_send_exit(c.handle, caf::exit_reason::kill);
+  }
+}
+
+nursery_state::promise nursery_state::find(const std::string& child_name) {
+  auto asked = self->make_response_promise<caf::strong_actor_ptr>();
+  if (ending) return asked.deliver(caf::make_error(caf::sec::request_receiver_down));
+  forget_old();
+  auto& c = children[child_name];
+  if (c.handle) return asked.deliver(c.handle);
+  if (c.waiting.size() >= limits::nursery_asks_waiting)
+    return asked.deliver(caf::make_error(caf::sec::runtime_error, "too many ask for " + child_name));
+  c.waiting.push_back(asked);
+  if (c.crashed && options.time->steady_ms() < c.ready_at)
+    wake(child_name, c);
+  else
+    start(child_name, c);
+  return asked;
+}
+
+void nursery_state::start(const std::string& child_name, child& c) {
+  std::string why = "could not be started";
+  try {
+    c.handle = options.start(self, child_name, c.crashed);
+  } catch (const std::exception& e) {
+    why += std::string{": "} + e.what();
+  }
+  auto waiting = std::move(c.waiting);
+  c.waiting.clear();
+  if (!c.handle) {
+    for (auto& p : waiting)
+      p.deliver(caf::make_error(caf::sec::runtime_error, child_name + " " + why));
+    return fell(child_name, c, why);
+  }
+  if (c.crashed) spdlog::warn("{}/{} starts again after: {}", options.name, child_name, c.last_error);
+  c.crashed = false;
+  names[caf::actor_cast<caf::actor_addr>(c.handle)] = child_name;
+  self->monitor(c.handle);
+  for (auto& p : waiting)
+    p.deliver(c.handle);
+}
+
+void nursery_state::went_down(const caf::down_msg& down) {
+  const auto it = names.find(down.source);
+  if (it == names.end()) return;
+  const auto child_name = std::move(it->second);
+  names.erase(it);
+  auto& c = children[child_name];
+  c.handle = nullptr;
+  if (ending) return end_if_empty();
+  const bool orderly = !down.reason || down.reason == caf::exit_reason::user_shutdown;
+  if (orderly)
+    forget_if_calm(child_name);
+  else
+    fell(child_name, c, self->system().render(down.reason));
+  forget_old();
+}
+
+void nursery_state::fell(const std::string& child_name, child& c, const std::string& why) {
+  const auto now = options.time->steady_ms();
+  c.history.add(now);
+  ++c.restarts;
+  c.last_error = why;
+  c.crashed = true;
+  c.ready_at = now + c.history.backoff_ms(now, options.random());
+  spdlog::warn("{}/{} ended: {}", options.name, child_name, why);
+  recent.push_back({now, child_name});
+  ++recent_of[child_name];
+  crashed.push_back(child_name);
+  if (recent_of.size() > limits::nursery_children_crashed)
+    end(caf::make_error(caf::sec::runtime_error, std::to_string(recent_of.size()) + " of " + options.name +
+                                                     " crashed, at last: " + why));
+}
+
+void nursery_state::wake(const std::string& child_name, child& c) {
+  if (c.waking) return;
+  c.waking = true;
+  self->delayed_anon_send(nursery_self{self},
+                          std::chrono::milliseconds{c.ready_at - options.time->steady_ms()},
+                          nursery_tick{nursery_wake::start, child_name});
+}
+
+void nursery_state::tick(const nursery_tick& tick) {
+  if (tick.why == nursery_wake::insist) {
+    for (const auto& [_, c] : children)
+      if (c.handle) self->send_exit(c.handle, caf::exit_reason::kill);
+    self->delayed_anon_send(nursery_self{self}, std::chrono::milliseconds{limits::child_stop_ms},
+                            nursery_tick{nursery_wake::give_up_waiting, ""});
+    return;
+  }
+  if (tick.why == nursery_wake::give_up_waiting) {
+    spdlog::error("{}: {} do not stop; they are left behind", options.name, names.size());
+    return self->quit(*ending);
+  }
+  const auto it = children.find(tick.name);
+  if (ending || it == children.end()) return;
+  auto& c = it->second;
+  c.waking = false;
+  if (c.handle || c.waiting.empty()) return forget_if_calm(tick.name);
+  if (options.time->steady_ms() < c.ready_at) return wake(tick.name, c);
+  start(tick.name, c);
+}
+
+void nursery_state::end(caf::error why) {
+  if (ending) return;
+  ending = std::move(why);
+  for (auto& [_, c] : children) {
+    for (auto& p : c.waiting)
+      p.deliver(caf::make_error(caf::sec::request_receiver_down));
+    c.waiting.clear();
+    if (c.handle) self->send_exit(c.handle, caf::exit_reason::user_shutdown);
+  }
+  self->delayed_anon_send(nursery_self{self}, std::chrono::milliseconds{limits::child_stop_ms},
+                          nursery_tick{nursery_wake::insist, ""});
+  end_if_empty();
+}
+
+void nursery_state::end_if_empty() {
+  if (names.empty()) self->quit(*ending);
+}
+
+// What crashed is remembered until it is started again, within a bound; then for the window.
+void nursery_state::forget_old() {
+  const auto now = options.time->steady_ms();
+  while (!recent.empty() && recent.front().at + limits::restart_window_ms <= now) {
+    const auto child_name = std::move(recent.front().name);
+    recent.pop_front();
+    if (const auto it = recent_of.find(child_name); it != recent_of.end() && --it->second == 0)
+      recent_of.erase(it);
+    forget_if_calm(child_name);
+  }
+  while (crashed.size() > limits::nursery_crashes_remembered) {
+    const auto child_name = std::move(crashed.front());
+    crashed.pop_front();
+    const auto it = children.find(child_name);
+    if (it == children.end() || std::find(crashed.begin(), crashed.end(), child_name) != crashed.end())
+      continue;
+    it->second.crashed = false;
+    forget_if_calm(child_name);
+  }
+}
+
+void nursery_state::forget_if_calm(const std::string& child_name) {
+  const auto it = children.find(child_name);
+  if (it == children.end()) return;
+  auto& c = it->second;
+  if (c.handle || c.crashed || !c.waiting.empty() || recent_of.contains(child_name)) return;
+  children.erase(it);
+}
+
+std::vector<child_health> nursery_state::health() {
+  forget_old();
+  std::vector<child_health> out;
+  const auto add = [&](bool troubled) {
+    for (const auto& [child_name, c] : children)
+      if ((c.restarts > 0) == troubled && out.size() < limits::tree_children)
+        out.push_back({child_name, c.restarts, c.last_error, c.handle != nullptr});
+  };
+  add(true);
+  add(false);
+  return out;
+}
+
+nursery_self::behavior_type nursery(nursery_self::stateful_pointer<nursery_state> self,
+                                    nursery_options options) {
+  end_on_exception(self, options.name);
+  self->state.options = std::move(options);
+  self->set_down_handler([self](const caf::down_msg& down) { self->state.went_down(down); });
+  self->set_exit_handler([self](const caf::exit_msg& why) {
+    if (why.reason == caf::exit_reason::kill) return self->quit(why.reason);
+    self->state.end(why.reason);
+  });
+  return {
+      [self](const std::string& child_name) { return self->state.find(child_name); },
+      [self](tree_atom) { return self->state.health(); },
+      [self](const nursery_tick& tick) { self->state.tick(tick); },
+  };
+}
+
+} // namespace maru::actors

@@ -1,0 +1,91 @@
+#pragma once
+
+// Supervises actors that are started by name, on demand. Invariants:
+// - At most one child of a name lives.
+// - After a crash the name's next child starts only once its backoff is over, and is told of the crash.
+// - No child outlives the nursery.
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <caf/local_actor.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/interfaces.hpp"
+#include "actors/restart_history.hpp"
+#include "base/clock.hpp"
+
+namespace maru::actors {
+
+struct nursery_options {
+  std::string name; // "rooms"
+  // Spawns the child, without monitor or link. `after_crash`: the one of this name before ended abnormally.
+  std::function<caf::strong_actor_ptr(caf::local_actor* parent, const std::string& name, bool after_crash)>
+      start;
+  const clock* time = nullptr;
+  std::function<double()> random; // [0, 1)
+};
+
+enum class nursery_wake : std::uint8_t { start, insist, give_up_waiting };
+struct nursery_tick {
+  nursery_wake why = nursery_wake::start;
+  std::string name; // of `start`
+};
+
+using nursery_self = nursery_actor::extend<caf::reacts_to<nursery_tick>>;
+
+struct nursery_state {
+  using promise = caf::typed_response_promise<caf::strong_actor_ptr>;
+
+  explicit nursery_state(nursery_self::stateful_pointer<nursery_state> self) : self(self) {}
+  ~nursery_state();
+  static inline const char* name = "nursery";
+
+  struct child {
+    caf::strong_actor_ptr handle; // null: down
+    restart_history history;
+    std::uint32_t restarts = 0;
+    std::string last_error;
+    bool crashed = false;      // and not started since
+    bool waking = false;       // a timer is under way
+    std::int64_t ready_at = 0; // when its backoff is over
+    std::vector<promise> waiting;
+  };
+  struct crash {
+    std::int64_t at = 0;
+    std::string name;
+  };
+
+  nursery_self::stateful_pointer<nursery_state> self;
+  nursery_options options;
+  std::unordered_map<std::string, child> children;
+  std::unordered_map<caf::actor_addr, std::string> names; // of the living
+  std::deque<crash> recent;                               // within the window
+  std::unordered_map<std::string, std::size_t> recent_of; // how many of them by name
+  std::deque<std::string> crashed;                        // perhaps not started since, oldest first
+  std::optional<caf::error> ending;
+
+  promise find(const std::string& child_name);
+  void start(const std::string& child_name, child& c);
+  void fell(const std::string& child_name, child& c, const std::string& why);
+  void went_down(const caf::down_msg& down);
+  void tick(const nursery_tick& tick);
+  void wake(const std::string& child_name, child& c);
+  void end(caf::error why);
+  void end_if_empty();
+  void forget_old();
+  void forget_if_calm(const std::string& child_name);
+  [[nodiscard]] std::vector<child_health> health();
+};
+
+nursery_self::behavior_type nursery(nursery_self::stateful_pointer<nursery_state> self,
+                                    nursery_options options);
+
+} // namespace maru::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::nursery_tick)

@@ -1,0 +1,203 @@
+#include "actors/room.hpp"
+
+#include <caf/actor_ostream.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/common.hpp"
+#include "actors/room_tell.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+void room_state::start() {
+  life = static_cast<std::uint64_t>(svc.random() * static_cast<double>(1ULL << 53));
+  load();
+  wake_in(limits::room_idle_ms, room_wake::idle);
+}
+
+void room_state::load() {
+  loaded = false;
+  read_into(
+      self, svc.store, caf::actor_cast<room_self>(self),
+      [room = id](storage::reader& from) {
+        return room_read{"", from.image(room, limits::room_recent_commands)};
+      },
+      [](std::string why) { return room_read{std::move(why), {}}; });
+}
+
+void room_state::take_image(room_read& read) {
+  svc.reach("room.load");
+  if (!read.failed.empty()) {
+    spdlog::warn("room {} cannot be read: {}", id.str(), read.failed);
+    auto waiting = std::move(held);
+    held.clear();
+    for (auto& r : waiting) refuse_all(r, refusal_of(storage::failure::unavailable));
+    return wake_in(limits::commit_again_ms, room_wake::load);
+  }
+  loaded = true;
+  missing = !read.image;
+  if (read.image) {
+    auto& image = *read.image;
+    row = std::move(image.room);
+    next_seq = row.head + 1;
+    members.clear();
+    for (const auto& m : image.members) members.insert(m.account);
+    recent.clear();
+    recent_order.clear();
+    for (auto& c : image.recent)
+      remember({c.author, c.id}, {c.digest, c.seq, c.event, event_data::parse_asked(c.answers)});
+    tail.reset();
+    if (image.tail) {
+      tail = image.tail->id;
+      know(*tail);
+    }
+    take_unfinished(image);
+  }
+  auto subscribers = std::move(held_subscribers);
+  held_subscribers.clear();
+  for (auto& s : subscribers) s();
+  auto again = std::move(redo);
+  redo.clear();
+  for (auto& r : again) request(std::move(r));
+  auto waiting = std::move(held);
+  held.clear();
+  for (auto& r : waiting) request(std::move(r));
+}
+
+// What this life knows of running answers is newer than what the store has.
+void room_state::take_unfinished(const storage::room_image& image) {
+  std::map<uuid, live_answer> now;
+  unfinished.clear();
+  for (const auto& a : image.unfinished) {
+    ++unfinished[a.agent];
+    if (const auto it = answers.find(a.id); it != answers.end()) {
+      it->second.ending = false;
+      now.emplace(a.id, std::move(it->second));
+      continue;
+    }
+    live_answer& live = now[a.id];
+    live.asker = a.asker;
+    live.fact = {a.id,  a.question, a.agent, std::max(1U, a.attempt),
+                 a.attempt == 0 ? answer_state::queued : answer_state::recovering, 0, ""};
+    for (const auto& c : image.checkpoints)
+      if (c.answer == a.id) {
+        live.fact.n = c.n;
+        live.fact.text = c.text;
+      }
+    wake(a.agent, {a.id, a.question, a.attempt, false});
+  }
+  answers = std::move(now);
+}
+
+void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by,
+                           const relay_actor& relay) {
+  svc.reach("room.subscribe");
+  if (!loaded) {
+    if (held_subscribers.size() >= limits::room_commits_under_way)
+      return self->send(from, room_snapshot{ticket, refusal_of(storage::failure::overloaded), id, 0, 1, 0, 0, {}});
+    held_subscribers.push_back([this, ticket, from, by, relay] { subscribe(ticket, from, by, relay); });
+    return;
+  }
+  room_snapshot snapshot{ticket, {}, id, row.head, row.floor, life, frame, {}};
+  if (missing || !members.contains(by.id)) {
+    snapshot = {ticket, {code::not_found, "there is no such room for you"}, id, 0, 1, 0, 0, {}};
+  } else {
+    if (relays.insert(relay).second) self->monitor(relay);
+    for (const auto& [answer, live] : answers) snapshot.answers.push_back(live.fact);
+  }
+  self->send(from, std::move(snapshot));
+}
+
+void room_state::wake_in(std::uint32_t ms, room_wake why) {
+  self->delayed_send(self, std::chrono::milliseconds(ms), room_tick{why});
+}
+
+void room_state::tick(room_wake why) {
+  switch (why) {
+  case room_wake::load:
+    if (!loaded) load();
+    break;
+  case room_wake::redo: {
+    auto again = std::move(later);
+    later.clear();
+    for (auto& f : again) request(std::move(f));
+    break;
+  }
+  case room_wake::idle:
+    if (busy == busy_seen && relays.empty() && answers.empty() && under_way.empty() && held.empty() && aside.empty())
+      return self->quit();
+    busy_seen = busy;
+    wake_in(limits::room_idle_ms, room_wake::idle);
+  }
+}
+
+void room_state::went_down(const caf::down_msg& down) {
+  std::erase_if(relays, [&](const relay_actor& r) { return r == down.source; });
+  for (auto& [name, link] : agents) {
+    if (!(link.handle == down.source)) continue;
+    link.handle = nullptr;
+    for (const auto& [answer, live] : answers)
+      if (live.fact.agent == name) wake(name, {answer, live.fact.question, live.fact.attempt, false});
+    return;
+  }
+}
+
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, services svc, uuid id) {
+  end_on_exception(self, "room " + id.str());
+  auto& s = self->state;
+  s.svc = std::move(svc);
+  s.id = id;
+  self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
+  s.start();
+  return {
+      [&s](std::uint64_t ticket, const room_client& from, person& by, post_message& what) {
+        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, person& by, stop_answer& what) {
+        s.request(stop_request{std::move(by), std::move(what), {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_subscriber& from, const person& by, const relay_actor& relay) {
+        ++s.busy;
+        s.subscribe(ticket, from, by, relay);
+      },
+      [&s](const relay_actor& relay) {
+        if (s.relays.erase(relay) > 0) s.self->demonitor(relay.address());
+      },
+      [&s](answer_resumed& what, const agent_actor& from) { s.resumed(what, from); },
+      [&s](answer_begun& what) { s.begun(what); },
+      [&s](pieces_made& what) { s.pieces(what); },
+      [&s](finish_answer& what, const agent_actor& from) {
+        if (const auto it = s.answers.find(what.answer); it != s.answers.end()) s.linked(it->second.fact.agent, from);
+        else if (s.loaded) return s.self->send(from, answer_closed{what.answer});
+        s.request(finish_request{std::move(what)});
+      },
+      [&s](commit_done& done) { s.committed(done); },
+      [&s](room_read& read) { s.take_image(read); },
+      [&s](references_read& read) {
+        const auto it = s.aside.find(read.aside);
+        if (it == s.aside.end()) return;
+        auto what = std::get<post_request>(std::move(it->second));
+        s.aside.erase(it);
+        what.references_known = true;
+        if (read.failed) return s.refuse(what.waiters, refusal_of(storage::failure::unavailable));
+        if (!read.parent_ok)
+          return s.refuse(what.waiters, {code::invalid_field, "parent: not a message or answer of this room"});
+        if (!read.reply_to_ok) return s.refuse(what.waiters, {code::invalid_field, "reply_to: not an event of this room"});
+        s.request(std::move(what));
+      },
+      [&s](ended_read& read) {
+        const auto it = s.aside.find(read.aside);
+        if (it == s.aside.end()) return;
+        auto what = std::get<stop_request>(std::move(it->second));
+        s.aside.erase(it);
+        if (read.failed) return s.refuse(what.waiters, refusal_of(storage::failure::unavailable));
+        if (!read.row || read.row->room != s.id || !read.row->end_seq)
+          return s.refuse(what.waiters, {code::not_found, "answer: there is no such answer in this room"});
+        s.note({std::move(what), *read.row->end_seq, *read.row->end_event});
+      },
+      [&s](const room_tick& tick) { s.tick(tick.why); },
+  };
+}
+
+} // namespace maru::actors

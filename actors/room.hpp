@@ -1,0 +1,213 @@
+#pragma once
+
+// The single writer of a room. Invariants:
+// - What it tells (frames, command_done, answer_closed, a question to an agent) rests on a commit that is on disk.
+// - Sequence numbers are given out ahead; events are told in their order. If a commit is refused, those
+//   after it are refused too, and the room is read again before anything else is ordered.
+// - An answer has one end: the first that is ordered, here.
+
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "actors/services.hpp"
+
+namespace maru::actors {
+
+struct room_read {
+  std::string failed; // "" read
+  std::optional<storage::room_image> image;
+};
+struct references_read {
+  std::uint64_t aside = 0;
+  bool failed = false;
+  bool parent_ok = true, reply_to_ok = true;
+};
+struct ended_read {
+  std::uint64_t aside = 0;
+  bool failed = false;
+  std::optional<storage::answer_row> row;
+};
+enum class room_wake : std::uint8_t { idle, load, redo };
+struct room_tick {
+  room_wake why = room_wake::idle;
+};
+
+using room_self =
+    room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>, caf::reacts_to<ended_read>,
+                       caf::reacts_to<room_tick>>;
+
+// Who is told how a command ended.
+struct waiter {
+  std::uint64_t ticket = 0;
+  room_client from;
+  bool joined = false; // came while the first was under way: a duplicate
+};
+
+struct post_request {
+  person by;
+  post_message what;
+  std::vector<waiter> waiters;
+  bool references_known = false;
+  std::uint32_t tries = 0;
+};
+
+struct stop_request {
+  person by;
+  stop_answer what;
+  std::vector<waiter> waiters;
+  std::uint32_t tries = 0;
+};
+
+struct finish_request {
+  finish_answer how;
+  std::uint32_t tries = 0;
+};
+
+// A stop that came after the end: only the command is kept, pointing at that end.
+struct note_request {
+  stop_request stop;
+  std::uint64_t seq = 0;
+  uuid event;
+};
+
+using room_request = std::variant<post_request, stop_request, finish_request, note_request>;
+
+struct command_key {
+  uuid author, id;
+  auto operator<=>(const command_key&) const = default;
+};
+
+struct taken_command {
+  std::string digest;
+  std::uint64_t seq = 0;
+  uuid event;
+  std::vector<asked> answers;
+};
+
+// A commit between its order and the disk.
+struct ordered {
+  std::uint64_t ticket = 0;
+  room_request what;
+  std::optional<command_key> key;
+  std::string digest;
+  event_fact event;           // seq 0: none
+  std::vector<asked> answers; // of a post
+  uuid answer;                // of an end
+};
+
+struct live_answer {
+  answer_fact fact;
+  uuid asker;
+  bool ending = false;
+};
+
+struct agent_link {
+  agent_actor handle;
+  std::vector<question_enqueued> waiting; // for the handle
+  bool asking = false;
+};
+
+struct room_state {
+  explicit room_state(room_self::stateful_pointer<room_state> self) : self(self) {}
+  static inline const char* name = "room";
+
+  room_self::stateful_pointer<room_state> self;
+  services svc;
+  uuid id;
+  std::uint64_t life = 0;  // tells this life of the room from others
+  std::uint64_t frame = 0; // the last one told
+
+  // From the store.
+  bool loaded = false, missing = false;
+  storage::room_row row;
+  std::unordered_set<uuid> members;
+  std::map<command_key, taken_command> recent;
+  std::deque<command_key> recent_order;
+
+  // Ordered, perhaps not yet on disk.
+  std::uint64_t next_seq = 1, next_ticket = 1;
+  std::optional<uuid> tail; // newest message or finished answer
+  std::deque<ordered> under_way;
+  std::map<command_key, std::uint64_t> keys_under_way; // to the ticket
+  std::map<std::string, std::size_t> unfinished;       // by agent
+  bool broken = false;                                 // a commit was refused; read again when none is under way
+  refusal broken_why;
+  std::vector<room_request> redo;                      // to be ordered again after that
+  std::vector<finish_request> later;                   // ends that wait for the disk
+
+  std::map<uuid, live_answer> answers; // unfinished, committed
+  std::map<uuid, std::vector<stop_request>> stops_waiting;
+  std::unordered_set<uuid> known;      // recent messages and answers that may be pointed at
+  std::deque<uuid> known_order;
+  std::map<std::uint64_t, room_request> aside; // waits for a read
+  std::uint64_t next_aside = 1;
+  std::vector<room_request> held;              // came while loading
+  std::vector<std::function<void()>> held_subscribers;
+
+  std::set<relay_actor> relays;
+  std::map<std::string, agent_link> agents;
+  std::uint64_t busy = 0, busy_seen = 0; // moves with each message; an idle room's does not
+
+  // room.cpp: life, subscribers, frames
+  void start();
+  void load();
+  void take_image(room_read& read);
+  void take_unfinished(const storage::room_image& image);
+  void subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by, const relay_actor& relay);
+  void tick(room_wake why);
+  void wake_in(std::uint32_t ms, room_wake why);
+  void went_down(const caf::down_msg& down);
+  template <class Fact>
+  void tell(const Fact& fact);
+
+  // room_commands.cpp: posts and stops
+  void request(room_request what);
+  void post(post_request what);
+  bool check_references(post_request& what);
+  void order(post_request what);
+  void stop(stop_request what);
+  void read_end(stop_request what);
+  void note(note_request what);
+  bool is_repeat(const command_key& key, const std::string& digest, bool any_parent, std::vector<waiter>& waiters);
+  result<std::vector<std::string>> agents_asked(const post_message& what) const;
+  void refuse(const std::vector<waiter>& waiters, const refusal& why);
+  void accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate);
+
+  // room_commits.cpp: the pipeline and the end of answers
+  void commit(ordered what, std::vector<storage::part> parts);
+  void committed(commit_done& done);
+  void publish(ordered& what);
+  void publish_question(ordered& what);
+  void publish_end(ordered& what);
+  void refused(ordered what, const storage::outcome& how);
+  void refuse_all(room_request& what, const refusal& why);
+  void read_again();
+  void remember(const command_key& key, taken_command how);
+  void know(const uuid& event);
+  void finish(finish_request what);
+  void order_end(room_request what, live_answer& answer, const std::string& kind, std::string data, bool bury);
+  [[nodiscard]] event_fact next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
+                                      const std::string& author_name);
+  [[nodiscard]] storage::event_row row_of(const event_fact& fact, std::optional<uuid> parent,
+                                          std::optional<uuid> reply_to) const;
+
+  // room_agents.cpp: talking with agents
+  void wake(const std::string& agent, question_enqueued what);
+  void linked(const std::string& agent, agent_actor handle);
+  void close(const std::string& agent, const uuid& answer);
+  void resumed(answer_resumed& what, const agent_actor& from);
+  void begun(answer_begun& what);
+  void pieces(pieces_made& what);
+};
+
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, services svc, uuid id);
+
+} // namespace maru::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::references_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::ended_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_tick)

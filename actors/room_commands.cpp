@@ -1,0 +1,223 @@
+// Posts and stops: who may, whether it was taken before, what it points at.
+
+#include <caf/stateful_actor.hpp>
+
+#include "actors/common.hpp"
+#include "actors/digest.hpp"
+#include "actors/event_data.hpp"
+#include "actors/room_tell.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+namespace {
+
+std::string_view view(const uuid& id) { return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}; }
+
+// The content, then the parent it was placed under: a resend without a parent means the one it got.
+std::string digest_of(const post_message& what, const std::vector<std::string>& agents) {
+  std::vector<std::string_view> parts{"post", what.text, what.has_reply_to ? view(what.reply_to) : std::string_view{}};
+  for (const auto& a : agents) parts.push_back(a);
+  return digest(parts);
+}
+
+std::string digest_of(const stop_answer& what) { return digest({"stop", view(what.answer)}); }
+
+constexpr std::size_t content_bytes = 32;
+
+bool same(const std::string& one, const std::string& other, bool any_parent) {
+  return any_parent ? one.compare(0, content_bytes, other, 0, content_bytes) == 0 : one == other;
+}
+
+} // namespace
+
+void room_state::request(room_request what) {
+  ++busy;
+  if (!loaded || broken) {
+    if (held.size() >= limits::room_commits_under_way) return refuse_all(what, refusal_of(storage::failure::overloaded));
+    held.push_back(std::move(what));
+    return;
+  }
+  if (under_way.size() + aside.size() >= limits::room_commits_under_way)
+    return refuse_all(what, refusal_of(storage::failure::overloaded));
+  if (auto* p = std::get_if<post_request>(&what)) return post(std::move(*p));
+  if (auto* s = std::get_if<stop_request>(&what)) return stop(std::move(*s));
+  if (auto* f = std::get_if<finish_request>(&what)) return finish(std::move(*f));
+  note(std::get<note_request>(std::move(what)));
+}
+
+result<std::vector<std::string>> room_state::agents_asked(const post_message& what) const {
+  std::vector<std::string> names;
+  for (const auto& a : what.ask_room ? row.agents : what.agents) {
+    if (std::find(names.begin(), names.end(), a) != names.end()) continue;
+    const auto& all = svc.settings->agents;
+    if (std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; })) {
+      if (what.ask_room) continue; // configured once, gone since
+      return refusal{code::invalid_field, "agents: there is no agent '" + a + "'"};
+    }
+    names.push_back(a);
+  }
+  return names;
+}
+
+void room_state::post(post_request what) {
+  svc.reach("room.post");
+  if (missing || !members.contains(what.by.id))
+    return refuse(what.waiters, {code::not_found, "there is no such room for you"});
+  const auto agents = agents_asked(what.what);
+  if (!agents) return refuse(what.waiters, agents.error());
+
+  auto mark = digest_of(what.what, *agents);
+  const bool any_parent = what.what.parent_is == parent_rule::newest;
+  mark += what.what.parent_is == parent_rule::given ? view(what.what.parent) : view(uuid{});
+  if (is_repeat({what.by.id, what.what.key}, mark, any_parent, what.waiters)) return;
+
+  for (const auto& a : *agents)
+    if (const auto it = unfinished.find(a); it != unfinished.end() && it->second >= limits::agent_questions_waiting)
+      return refuse(what.waiters, {code::overloaded, "agent " + a + " has too many questions waiting in this room",
+                                   limits::retry_after_ms});
+  if (!check_references(what)) return;
+  order(std::move(what));
+}
+
+// Answers a command that was taken before, or joins one that is under way.
+bool room_state::is_repeat(const command_key& key, const std::string& mark, bool any_parent,
+                           std::vector<waiter>& waiters) {
+  const refusal conflict{code::conflict, "id: was used for another command"};
+  if (const auto it = keys_under_way.find(key); it != keys_under_way.end()) {
+    for (auto& o : under_way) {
+      if (o.ticket != it->second) continue;
+      if (!same(mark, o.digest, any_parent)) {
+        refuse(waiters, conflict);
+        return true;
+      }
+      for (auto& w : waiters) w.joined = true;
+      auto& joined = std::visit(
+          [](auto& r) -> std::vector<waiter>& {
+            using kind = std::decay_t<decltype(r)>;
+            if constexpr (std::is_same_v<kind, note_request>) return r.stop.waiters;
+            else if constexpr (std::is_same_v<kind, finish_request>) throw std::logic_error("a finish has no key");
+            else return r.waiters;
+          },
+          o.what);
+      joined.insert(joined.end(), waiters.begin(), waiters.end());
+      return true;
+    }
+  }
+  const auto it = recent.find(key);
+  if (it == recent.end()) return false;
+  if (same(mark, it->second.digest, any_parent)) accept(waiters, it->second, true);
+  else refuse(waiters, conflict);
+  return true;
+}
+
+// False: refused, or set aside until the store has been asked.
+bool room_state::check_references(post_request& what) {
+  const bool ask_parent = what.what.parent_is == parent_rule::given && !known.contains(what.what.parent);
+  const bool ask_reply = what.what.has_reply_to && !known.contains(what.what.reply_to);
+  if (what.references_known || (!ask_parent && !ask_reply)) return true;
+  const auto number = next_aside++;
+  const auto parent = ask_parent ? std::optional(what.what.parent) : std::nullopt;
+  const auto reply_to = ask_reply ? std::optional(what.what.reply_to) : std::nullopt;
+  aside.emplace(number, std::move(what));
+  read_into(
+      self, svc.store, caf::actor_cast<room_self>(self),
+      [room = id, number, parent, reply_to](storage::reader& from) {
+        references_read read{number, false, true, true};
+        if (parent) {
+          const auto event = from.event(room, *parent);
+          read.parent_ok = event && (event->kind == "message" || event->kind == "answer");
+        }
+        if (reply_to) read.reply_to_ok = from.event(room, *reply_to).has_value();
+        return read;
+      },
+      [number](const std::string&) { return references_read{number, true, false, false}; });
+  return false;
+}
+
+void room_state::order(post_request what) {
+  const auto agents = agents_asked(what.what);
+  auto& message = what.what;
+  std::optional<uuid> parent;
+  if (message.parent_is == parent_rule::given) parent = message.parent;
+  if (message.parent_is == parent_rule::newest) parent = tail;
+
+  ordered o;
+  o.key = command_key{what.by.id, message.key};
+  o.digest = digest_of(message, *agents);
+  o.digest += view(parent.value_or(uuid{}));
+  o.event = next_event("message", "user", what.by.id, what.by.name);
+  const auto now = svc.time->unix_ms();
+  for (const auto& a : *agents) o.answers.push_back({uuid::v7(now), a});
+  o.event.data = event_data::message(message, parent, o.answers);
+  tail = o.event.id;
+  know(o.event.id);
+
+  std::vector<storage::part> parts;
+  parts.push_back(storage::record_command{{id, what.by.id, message.key, o.digest, o.event.seq, o.event.id,
+                                           event_data::asked_list(o.answers)}});
+  parts.push_back(storage::append_event{
+      row_of(o.event, parent, message.has_reply_to ? std::optional(message.reply_to) : std::nullopt)});
+  for (const auto& a : o.answers) {
+    // An idle agent begins at once; one that is busy begins by a commit of its own.
+    const std::uint32_t attempt = unfinished[a.agent]++ == 0 ? 1 : 0;
+    parts.push_back(storage::open_answer{
+        {a.answer, id, o.event.id, o.event.seq, a.agent, what.by.id, attempt, 0, std::nullopt, std::nullopt}});
+    storage::mailbox_entry entry;
+    entry.mailbox = mailbox_of(id, a.agent);
+    entry.id = a.answer;
+    entry.kind = "question";
+    entry.body = std::to_string(svc.life);
+    entry.enqueued_at = entry.visible_at = now;
+    parts.push_back(storage::enqueue{std::move(entry)});
+  }
+  o.what = std::move(what);
+  commit(std::move(o), std::move(parts));
+}
+
+void room_state::stop(stop_request what) {
+  svc.reach("room.stop");
+  if (missing || !members.contains(what.by.id))
+    return refuse(what.waiters, {code::not_found, "there is no such room for you"});
+  const auto mark = digest_of(what.what) + std::string(view(uuid{}));
+  if (is_repeat({what.by.id, what.what.key}, mark, false, what.waiters)) return;
+  const auto it = answers.find(what.what.answer);
+  if (it == answers.end()) return read_end(std::move(what));
+  if (it->second.ending) {
+    stops_waiting[what.what.answer].push_back(std::move(what));
+    return;
+  }
+  auto data = event_data::stopped(it->second.fact);
+  order_end(std::move(what), it->second, "answer_stopped", std::move(data), false);
+}
+
+void room_state::read_end(stop_request what) {
+  const auto number = next_aside++;
+  const auto answer = what.what.answer;
+  aside.emplace(number, std::move(what));
+  read_into(
+      self, svc.store, caf::actor_cast<room_self>(self),
+      [number, answer](storage::reader& from) { return ended_read{number, false, from.answer(answer)}; },
+      [number](const std::string&) { return ended_read{number, true, {}}; });
+}
+
+void room_state::note(note_request what) {
+  ordered o;
+  const auto& stop = what.stop;
+  o.key = command_key{stop.by.id, stop.what.key};
+  o.digest = digest_of(stop.what) + std::string(view(uuid{}));
+  std::vector<storage::part> parts{
+      storage::record_command{{id, stop.by.id, stop.what.key, o.digest, what.seq, what.event, "[]"}}};
+  o.what = std::move(what);
+  commit(std::move(o), std::move(parts));
+}
+
+void room_state::refuse(const std::vector<waiter>& waiters, const refusal& why) {
+  for (const auto& w : waiters) self->send(w.from, command_done{w.ticket, why, 0, {}, false, {}});
+}
+
+void room_state::accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate) {
+  for (const auto& w : waiters)
+    self->send(w.from, command_done{w.ticket, {}, how.seq, how.event, duplicate || w.joined, how.answers});
+}
+
+} // namespace maru::actors

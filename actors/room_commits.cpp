@@ -1,0 +1,218 @@
+// The pipeline of a room's commits, and what follows each: publication, or reading again.
+
+#include <caf/stateful_actor.hpp>
+
+#include "actors/common.hpp"
+#include "actors/digest.hpp"
+#include "actors/event_data.hpp"
+#include "actors/room_tell.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+event_fact room_state::next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
+                                  const std::string& author_name) {
+  const auto now = svc.time->unix_ms();
+  return {next_seq++, uuid::v7(now), kind, now, author_kind, author, author_name, ""};
+}
+
+storage::event_row room_state::row_of(const event_fact& fact, std::optional<uuid> parent,
+                                      std::optional<uuid> reply_to) const {
+  return {id,     fact.seq, fact.id,  fact.kind, fact.at, {fact.author_kind, fact.author_id, fact.author_name},
+          parent, reply_to, fact.data};
+}
+
+void room_state::commit(ordered what, std::vector<storage::part> parts) {
+  what.ticket = next_ticket++;
+  if (what.key) keys_under_way[*what.key] = what.ticket;
+  self->send(svc.store, storage::step{svc.under(id), std::move(parts)}, what.ticket,
+             caf::actor_cast<commit_client>(caf::actor_cast<room_self>(self)));
+  under_way.push_back(std::move(what));
+}
+
+void room_state::committed(commit_done& done) {
+  ++busy;
+  svc.reach("room.committed");
+  const auto it = std::find_if(under_way.begin(), under_way.end(),
+                               [&](const ordered& o) { return o.ticket == done.ticket; });
+  if (it == under_way.end()) return;
+  auto what = std::move(*it);
+  under_way.erase(it);
+  if (what.key) keys_under_way.erase(*what.key);
+  if (done.how) publish(what);
+  else refused(std::move(what), done.how);
+  if (broken && under_way.empty()) read_again();
+}
+
+void room_state::publish(ordered& what) {
+  if (what.event.seq > 0) {
+    row.head = what.event.seq;
+    tell(what.event);
+  }
+  if (std::holds_alternative<post_request>(what.what)) publish_question(what);
+  else if (!what.answer.nil()) publish_end(what);
+  if (!what.key) return;
+  taken_command how{what.digest, what.event.seq, what.event.id, what.answers};
+  if (auto* n = std::get_if<note_request>(&what.what)) {
+    how.seq = n->seq;
+    how.event = n->event;
+    accept(n->stop.waiters, how, false);
+  } else if (auto* s = std::get_if<stop_request>(&what.what)) {
+    accept(s->waiters, how, false);
+  } else {
+    accept(std::get<post_request>(what.what).waiters, how, false);
+  }
+  remember(*what.key, std::move(how));
+}
+
+void room_state::publish_question(ordered& what) {
+  const auto& by = std::get<post_request>(what.what).by;
+  for (const auto& a : what.answers) {
+    const bool first = std::none_of(answers.begin(), answers.end(),
+                                    [&](const auto& other) { return other.second.fact.agent == a.agent; });
+    auto& live = answers[a.answer];
+    live.asker = by.id;
+    live.fact = {a.answer, what.event.id, a.agent, 1, first ? answer_state::thinking : answer_state::queued, 0, ""};
+    tell(live.fact);
+    wake(a.agent, {a.answer, what.event.id, first ? 1U : 0U, true});
+  }
+}
+
+void room_state::publish_end(ordered& what) {
+  const auto it = answers.find(what.answer);
+  if (it != answers.end()) {
+    const auto agent = it->second.fact.agent;
+    answers.erase(it);
+    close(agent, what.answer);
+  }
+  const auto stops = stops_waiting.extract(what.answer);
+  if (!stops.empty())
+    for (auto& s : stops.mapped()) request(std::move(s));
+}
+
+void room_state::finish(finish_request what) {
+  svc.reach("room.finish");
+  const auto it = answers.find(what.how.answer);
+  if (it == answers.end() || it->second.ending || what.how.attempt < it->second.fact.attempt) return;
+  auto& live = it->second;
+  live.fact.attempt = what.how.attempt;
+  const bool answered = what.how.how == ending::answered;
+  if (!answered) live.fact.text = what.how.text.size() > live.fact.text.size() ? what.how.text : live.fact.text;
+  auto data = answered ? event_data::answered(live.fact, what.how) : event_data::failed(live.fact, what.how.reason);
+  const bool bury = what.how.bury;
+  order_end(std::move(what), live, answered ? "answer" : "answer_failed", std::move(data), bury);
+}
+
+// From here on the answer is ended; what still comes for it is dropped.
+void room_state::order_end(room_request what, live_answer& live, const std::string& kind, std::string data,
+                           bool bury) {
+  live.ending = true;
+  ordered o;
+  o.answer = live.fact.answer;
+  o.event = next_event(kind, "agent", {}, live.fact.agent);
+  o.event.data = std::move(data);
+  if (kind == "answer") {
+    tail = o.event.id;
+    know(o.event.id);
+  }
+  if (const auto it = unfinished.find(live.fact.agent); it != unfinished.end() && --it->second == 0)
+    unfinished.erase(it);
+
+  std::vector<storage::part> parts;
+  if (auto* s = std::get_if<stop_request>(&what)) {
+    o.key = command_key{s->by.id, s->what.key};
+    o.digest = digest({"stop", {reinterpret_cast<const char*>(o.answer.bytes.data()), o.answer.bytes.size()}}) +
+               std::string(o.answer.bytes.size(), '\0');
+    parts.push_back(
+        storage::record_command{{id, s->by.id, s->what.key, o.digest, o.event.seq, o.event.id, "[]"}});
+  }
+  parts.push_back(storage::append_event{row_of(o.event, live.fact.question, std::nullopt)});
+  parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id});
+  const auto mailbox = mailbox_of(id, live.fact.agent);
+  if (bury) parts.push_back(storage::bury_entry{mailbox, o.answer, "poison", o.event.at});
+  else parts.push_back(storage::remove_entry{mailbox, o.answer});
+  o.what = std::move(what);
+  commit(std::move(o), std::move(parts));
+}
+
+void room_state::refused(ordered what, const storage::outcome& how) {
+  switch (how.why) {
+  case storage::failure::duplicate: {
+    broken = true;
+    auto* waiters = std::get_if<post_request>(&what.what) != nullptr ? &std::get<post_request>(what.what).waiters
+                    : std::get_if<stop_request>(&what.what) != nullptr
+                        ? &std::get<stop_request>(what.what).waiters
+                        : &std::get<note_request>(what.what).stop.waiters;
+    if (how.duplicate_of && how.duplicate_of->digest.compare(0, 32, what.digest, 0, 32) == 0)
+      accept(*waiters,
+             {how.duplicate_of->digest, how.duplicate_of->seq, how.duplicate_of->event,
+              event_data::parse_asked(how.duplicate_of->answers)},
+             true);
+    else refuse(*waiters, {code::conflict, "id: was used for another command"});
+    return;
+  }
+  case storage::failure::conflict: {
+    broken = true;
+    if (broken_why) return refuse_all(what.what, broken_why);
+    const auto tries = std::visit(
+        [](auto& r) -> std::uint32_t {
+          if constexpr (std::is_same_v<std::decay_t<decltype(r)>, note_request>) return ++r.stop.tries;
+          else return ++r.tries;
+        },
+        what.what);
+    if (tries > limits::room_redo_most) {
+      spdlog::error("room {}: a commit was refused again and again: {}", id.str(), how.detail);
+      return refuse_all(what.what, {code::internal, "this could not be stored", limits::retry_after_ms});
+    }
+    redo.push_back(std::move(what.what));
+    return;
+  }
+  case storage::failure::fenced:
+  case storage::failure::fatal:
+    refuse_all(what.what, refusal_of(how.why));
+    return self->quit(caf::make_error(caf::sec::runtime_error, "store: " + how.detail));
+  default:
+    broken = true;
+    broken_why = refusal_of(how.why);
+    refuse_all(what.what, broken_why);
+  }
+}
+
+// Ends are not refused: they wait until the disk takes them.
+void room_state::refuse_all(room_request& what, const refusal& why) {
+  if (auto* p = std::get_if<post_request>(&what)) return refuse(p->waiters, why);
+  if (auto* s = std::get_if<stop_request>(&what)) return refuse(s->waiters, why);
+  if (auto* n = std::get_if<note_request>(&what)) return refuse(n->stop.waiters, why);
+  later.push_back(std::get<finish_request>(std::move(what)));
+  if (later.size() == 1) wake_in(limits::commit_again_ms, room_wake::redo);
+}
+
+void room_state::read_again() {
+  broken = false;
+  broken_why = {};
+  known.clear();
+  known_order.clear();
+  auto stops = std::move(stops_waiting);
+  stops_waiting.clear();
+  for (auto& [answer, list] : stops)
+    for (auto& s : list) redo.emplace_back(std::move(s));
+  load();
+}
+
+void room_state::remember(const command_key& key, taken_command how) {
+  if (!recent.emplace(key, std::move(how)).second) return;
+  recent_order.push_back(key);
+  if (recent_order.size() <= limits::room_recent_commands) return;
+  recent.erase(recent_order.front());
+  recent_order.pop_front();
+}
+
+void room_state::know(const uuid& event) {
+  if (!known.insert(event).second) return;
+  known_order.push_back(event);
+  if (known_order.size() <= limits::room_recent_commands) return;
+  known.erase(known_order.front());
+  known_order.pop_front();
+}
+
+} // namespace maru::actors

@@ -1,0 +1,182 @@
+#include "actors/session.hpp"
+
+#include <algorithm>
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/common.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+namespace {
+
+class port final : public session_port {
+public:
+  explicit port(session_actor to) : to_(std::move(to)) {}
+  void take(std::uint64_t connection, frame_in in, std::size_t bytes) override {
+    caf::anon_send(to_, socket_frame{connection, std::move(in), bytes});
+  }
+  void drained(std::uint64_t connection) override { caf::anon_send(to_, socket_drained{connection}); }
+  void gone(std::uint64_t connection) override { caf::anon_send(to_, socket_gone{connection}); }
+
+private:
+  session_actor to_;
+};
+
+session_actor handle(session_self::pointer self) {
+  return caf::actor_cast<session_actor>(caf::actor_cast<session_self>(self));
+}
+
+} // namespace
+
+// However it ends, nobody is left talking to a socket that nothing listens to.
+session_state::~session_state() {
+  if (socket) socket->close(close_code::overloaded);
+}
+
+void session_state::attach(socket_attached& what) {
+  svc.reach("session.attach");
+  if (known && (who.user != what.who.user || who.family != what.who.family))
+    return what.socket->close(close_code::forbidden);
+  if (socket) {
+    socket->close(close_code::taken_over);
+    forget_rooms();
+  }
+  who = std::move(what.who);
+  known = true;
+  socket = std::move(what.socket);
+  sent.clear();
+  if (user) return join();
+  self->request(svc.directory, caf::infinite, user_atom::value, who.user)
+      .then(
+          [this](user_actor& found) {
+            user = std::move(found);
+            self->monitor(user);
+            join();
+          },
+          [this](const caf::error&) { end(close_code::overloaded); });
+}
+
+void session_state::join() {
+  self->request(user, caf::infinite, handle(self), who.family)
+      .then(
+          [this](const refusal& why) {
+            if (why) return end(close_code::too_many_connections);
+            welcome();
+          },
+          [this](const caf::error&) { end(close_code::overloaded); });
+}
+
+void session_state::welcome() {
+  if (!socket) return;
+  socket->push(svc.codec->welcome({id, who.user, who.username, who.display_name}));
+  socket->attach(std::make_shared<port>(handle(self)));
+}
+
+void session_state::lose(std::uint64_t connection) {
+  if (!socket || socket->id() != connection) return;
+  forget_rooms();
+  socket = nullptr;
+  sent.clear();
+  self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms),
+                     session_tick{session_wake::linger, ++losses});
+}
+
+void session_state::forget_rooms() {
+  self->send(svc.relay, socket_gone{socket->id()});
+  for (auto& [room, sub] : open_rooms)
+    if (sub.owner) self->demonitor(sub.owner.address());
+  open_rooms.clear();
+}
+
+void session_state::end(close_code why) {
+  if (socket) {
+    socket->close(why);
+    forget_rooms();
+    socket = nullptr;
+  }
+  self->quit();
+}
+
+void session_state::take(socket_frame& what) {
+  svc.reach("session.frame");
+  if (!socket || socket->id() != what.connection) return;
+  if (auto* s = std::get_if<send_in>(&what.in)) return send(*s, what.bytes);
+  if (auto* s = std::get_if<stop_in>(&what.in)) return stop(*s, what.bytes);
+  if (auto* o = std::get_if<open_in>(&what.in)) return open(*o, what.bytes);
+  close(std::get<close_in>(what.in).room);
+  socket->answer(nullptr, what.bytes);
+}
+
+void session_state::send(send_in& what, std::size_t bytes) {
+  const auto ticket = next_number++;
+  sent[ticket] = {what.id, what.room, socket->id(), bytes};
+  post_message post{std::move(what.id), what.key, std::move(what.text), !what.agents.has_value(),
+                    what.agents.value_or(std::vector<std::string>{}), what.parent_is, what.parent,
+                    what.reply_to.has_value(), what.reply_to.value_or(uuid{})};
+  self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room, std::move(post));
+}
+
+void session_state::stop(stop_in& what, std::size_t bytes) {
+  const auto ticket = next_number++;
+  sent[ticket] = {what.id, what.room, socket->id(), bytes};
+  self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room,
+             stop_answer{std::move(what.id), what.key, what.answer});
+}
+
+void session_state::done(const command_done& how) {
+  const auto node = sent.extract(how.ticket);
+  if (node.empty() || !socket || socket->id() != node.mapped().connection) return;
+  const auto& command = node.mapped();
+  if (how.why) return refuse(command.id, how.why, command.bytes);
+  socket->answer(svc.codec->ack({command.id, command.room, how.seq, how.event, how.duplicate, how.answers}),
+                 command.bytes);
+}
+
+void session_state::refuse(const std::string& command, const refusal& why, std::size_t bytes) {
+  socket->answer(svc.codec->error(command, why), bytes);
+}
+
+void session_state::went_down(const caf::down_msg& down) {
+  // Without its user nothing can be answered: the client comes back and sends again.
+  if (user && user == down.source) return end(close_code::overloaded);
+  for (auto& [room, sub] : open_rooms) {
+    if (!sub.owner || !(sub.owner == down.source)) continue;
+    sub.owner = nullptr;
+    reopen(sub, sub.next > 0 ? std::optional(sub.next - 1) : sub.after, 0);
+  }
+}
+
+session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc, uuid id) {
+  end_on_exception(self, "session " + id.str());
+  auto& s = self->state;
+  s.svc = std::move(svc);
+  s.id = id;
+  self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
+  self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms), session_tick{session_wake::linger, 0});
+  return {
+      [&s](socket_attached& what) { s.attach(what); },
+      [&s](socket_frame& what) { s.take(what); },
+      [&s](const socket_drained& what) { s.drained(what.connection); },
+      [&s](const socket_gone& what) { s.lose(what.connection); },
+      [&s](const command_done& how) { s.done(how); },
+      [&s](room_snapshot& what) { s.start_replay(what); },
+      [&s](const watching& what) { s.start_watch(what); },
+      [&s](const watch_broken& what) {
+        if (auto* sub = s.find(what.subscription))
+          s.reopen(*sub, std::max(what.seq, sub->next > 0 ? sub->next - 1 : 0), 0);
+      },
+      [&s](const replay_read& what) { s.replay(what); },
+      [&s](const end_session& what) { s.end(what.why); },
+      [&s](const session_tick& t) {
+        if (t.why == session_wake::linger) {
+          if (!s.socket && t.number == s.losses) s.self->quit();
+          return;
+        }
+        if (auto* sub = s.find(t.number)) s.find_room(*sub);
+      },
+  };
+}
+
+} // namespace maru::actors

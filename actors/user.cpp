@@ -1,0 +1,210 @@
+#include "actors/user.hpp"
+
+#include <algorithm>
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/common.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+namespace {
+constexpr double minute_ms = 60'000;
+}
+
+void user_state::start() {
+  tokens = svc.settings->limits.messages_per_minute_per_user;
+  tokens_at = svc.time->steady_ms();
+  self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
+}
+
+void user_state::command(user_command what) {
+  ++busy;
+  svc.reach("user.command");
+  if (under_way.size() + held.size() >= limits::user_commands_under_way)
+    return refuse(what, {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
+  const auto* post = std::get_if<post_message>(&what.what);
+  if (post != nullptr && !within_rate()) {
+    const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
+    return refuse(what, {code::rate_limited, "you have sent too many messages within a minute",
+                         static_cast<std::uint32_t>(minute_ms / per_minute) + 1});
+  }
+  what.question = post != nullptr && (post->ask_room || !post->agents.empty());
+  if (!what.question || svc.settings->limits.questions_waiting_per_user == 0) return forward(std::move(what));
+  held.push_back(std::move(what));
+  admit();
+}
+
+bool user_state::within_rate() {
+  const double per_minute = svc.settings->limits.messages_per_minute_per_user;
+  if (per_minute == 0) return true;
+  const auto now = svc.time->steady_ms();
+  tokens = std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / minute_ms);
+  tokens_at = now;
+  if (tokens < 1) return false;
+  tokens -= 1;
+  return true;
+}
+
+// `waiting` only grows here; when it seems to be full, the store is asked how many really wait.
+void user_state::admit() {
+  const auto most = svc.settings->limits.questions_waiting_per_user;
+  while (!held.empty()) {
+    if (!counted) return count_waiting();
+    if (waiting + questions_under_way >= most) {
+      if (questions_under_way == 0) count_waiting();
+      return;
+    }
+    auto next = std::move(held.front());
+    held.pop_front();
+    ++questions_under_way;
+    forward(std::move(next));
+  }
+}
+
+void user_state::count_waiting() {
+  if (counting) return;
+  counting = true;
+  read_into(
+      self, svc.store, caf::actor_cast<user_self>(self),
+      [id = id](storage::reader& from) { return waiting_read{false, from.unfinished_of(id)}; },
+      [](const std::string&) { return waiting_read{true, 0}; });
+}
+
+void user_state::forward(user_command what) {
+  const auto ticket = next_ticket++;
+  const auto room = what.room;
+  under_way.emplace(ticket, std::move(what));
+  auto& link = rooms[room];
+  link.tickets.push_back(ticket);
+  if (link.handle) send(link, ticket);
+  else find_room(room);
+}
+
+void user_state::send(const room_link& link, std::uint64_t ticket) {
+  const auto it = under_way.find(ticket);
+  if (it == under_way.end()) return;
+  const auto me = caf::actor_cast<room_client>(caf::actor_cast<user_self>(self));
+  std::visit([&](const auto& what) { self->send(link.handle, ticket, me, it->second.by, what); }, it->second.what);
+}
+
+void user_state::find_room(const uuid& room) {
+  auto& link = rooms[room];
+  if (link.asking) return;
+  link.asking = true;
+  self->request(svc.directory, caf::infinite, room_atom::value, room)
+      .then(
+          [this, room](room_actor& handle) {
+            auto& found = rooms[room];
+            found.asking = false;
+            found.handle = std::move(handle);
+            self->monitor(found.handle);
+            for (const auto ticket : found.tickets) send(found, ticket);
+          },
+          [this, room](const caf::error&) {
+            rooms[room].asking = false;
+            self->delayed_send(self, std::chrono::milliseconds(limits::resend_after_ms), user_tick{true});
+          });
+}
+
+void user_state::done(command_done& how) {
+  ++busy;
+  const auto node = under_way.extract(how.ticket);
+  if (node.empty()) return;
+  const auto& what = node.mapped();
+  std::erase(rooms[what.room].tickets, how.ticket);
+  if (what.question && svc.settings->limits.questions_waiting_per_user > 0) {
+    --questions_under_way;
+    if (!how.why && !how.duplicate) waiting += static_cast<std::uint32_t>(how.answers.size());
+  }
+  how.ticket = what.ticket;
+  self->send(what.client, std::move(how));
+  admit();
+}
+
+void user_state::refuse(const user_command& what, refusal why) {
+  self->send(what.client, command_done{what.ticket, std::move(why), 0, {}, false, {}});
+}
+
+void user_state::went_down(const caf::down_msg& down) {
+  std::erase_if(devices, [&](const device& d) { return d.session == down.source; });
+  for (auto it = rooms.begin(); it != rooms.end(); ++it) {
+    if (!it->second.handle || !(it->second.handle == down.source)) continue;
+    it->second.handle = nullptr;
+    if (it->second.tickets.empty()) rooms.erase(it);
+    else find_room(it->first);
+    return;
+  }
+}
+
+refusal user_state::join(const session_actor& session, const uuid& family) {
+  ++busy;
+  const auto it = std::find_if(devices.begin(), devices.end(), [&](const device& d) { return d.session == session; });
+  if (it != devices.end()) {
+    it->family = family;
+    return {};
+  }
+  const auto most = svc.settings->limits.connections_per_user;
+  if (most > 0 && devices.size() >= most) return {code::overloaded, "you have too many connections"};
+  devices.push_back({session, family});
+  self->monitor(session);
+  return {};
+}
+
+void user_state::revoke(const uuid& family) {
+  for (const auto& d : devices)
+    if (d.family == family) self->send(d.session, end_session{close_code::token_refused});
+}
+
+void user_state::tick(const user_tick& t) {
+  if (t.rooms) {
+    for (auto& [room, link] : rooms)
+      if (!link.handle && !link.tickets.empty()) find_room(room);
+    return;
+  }
+  if (busy == busy_seen && devices.empty() && under_way.empty() && held.empty()) return self->quit();
+  busy_seen = busy;
+  self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
+}
+
+user_self::behavior_type user(user_self::stateful_pointer<user_state> self, services svc, uuid id) {
+  end_on_exception(self, "user " + id.str());
+  auto& s = self->state;
+  s.svc = std::move(svc);
+  s.id = id;
+  self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
+  s.start();
+  return {
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room, post_message& what) {
+        s.command({ticket, client, std::move(by), room, std::move(what), false});
+      },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room, stop_answer& what) {
+        s.command({ticket, client, std::move(by), room, std::move(what), false});
+      },
+      [&s](command_done& how) { s.done(how); },
+      [&s](const session_actor& session, const uuid& family) { return s.join(session, family); },
+      [&s](const uuid& family) { s.revoke(family); },
+      [&s](const waiting_read& read) {
+        s.counting = false;
+        if (read.failed) {
+          auto all = std::move(s.held);
+          s.held.clear();
+          for (const auto& h : all) s.refuse(h, refusal_of(storage::failure::unavailable));
+          return;
+        }
+        s.counted = true;
+        s.waiting = read.count;
+        const auto most = s.svc.settings->limits.questions_waiting_per_user;
+        while (!s.held.empty() && s.waiting + s.questions_under_way >= most && s.questions_under_way == 0) {
+          s.refuse(s.held.front(), {code::overloaded, "you have too many questions waiting for an answer",
+                                    limits::retry_after_ms});
+          s.held.pop_front();
+        }
+        s.admit();
+      },
+      [&s](const user_tick& t) { s.tick(t); },
+  };
+}
+
+} // namespace maru::actors

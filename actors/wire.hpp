@@ -1,0 +1,195 @@
+#pragma once
+
+// The border between actors and sockets, in plain C++: net/ implements `connection` and `frame_codec`,
+// actors/ implements `session_port` and `front`. Nothing here blocks.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/facts.hpp"
+#include "base/codes.hpp"
+#include "base/result.hpp"
+#include "base/uuid.hpp"
+#include "storage/rows.hpp"
+
+namespace maru::actors {
+
+// --- out -----------------------------------------------------------------------------------------------
+
+// One text frame, serialised once and shared by all who receive it.
+struct frame {
+  std::string bytes;               // JSON
+  uuid room;                       // of `delta`
+  std::optional<delta_fact> delta; // lets an outbox merge what waits
+};
+using frame_ptr = std::shared_ptr<const frame>;
+
+// A WebSocket as actors see it. All calls are thread-safe and return at once; after close() they do nothing.
+class connection {
+public:
+  virtual ~connection() = default;
+  virtual void push(frame_ptr out) = 0;
+  // As push, for the ack or error of a command: gives `bytes` and one command back to the credit window.
+  virtual void answer(frame_ptr out, std::size_t bytes) = 0;
+  virtual void close(close_code why) = 0;
+  // The session that frames go to from now on; frames read before are held back until then.
+  virtual void attach(std::shared_ptr<class session_port> to) = 0;
+  // Calls session_port::drained() once when less than limits::outbox_low_bytes wait; at once if that holds now.
+  virtual void tell_when_drained() = 0;
+  [[nodiscard]] virtual std::uint64_t id() const = 0; // unique in the process
+};
+using connection_ptr = std::shared_ptr<connection>;
+
+struct welcome_frame {
+  uuid session;
+  uuid user;
+  std::string username, display_name;
+};
+
+struct ack_frame {
+  std::string id;
+  uuid room;
+  std::uint64_t seq = 0;
+  uuid event;
+  bool duplicate = false;
+  std::vector<asked> answers;
+};
+
+struct opened_frame {
+  uuid room;
+  std::uint64_t head = 0, from = 0, floor = 1;
+  std::vector<answer_fact> answers;
+};
+
+// Facts into frames. Stateless; called on actor threads.
+class frame_codec {
+public:
+  virtual ~frame_codec() = default;
+  [[nodiscard]] virtual frame_ptr welcome(const welcome_frame&) const = 0;
+  [[nodiscard]] virtual frame_ptr opened(const opened_frame&) const = 0;
+  [[nodiscard]] virtual frame_ptr ack(const ack_frame&) const = 0;
+  [[nodiscard]] virtual frame_ptr error(const std::string& id, const refusal& why) const = 0; // id "" none
+  [[nodiscard]] virtual frame_ptr event(const uuid& room, const event_fact&) const = 0;
+  [[nodiscard]] virtual frame_ptr answer(const uuid& room, const answer_fact&) const = 0;
+  [[nodiscard]] virtual frame_ptr delta(const uuid& room, const delta_fact&) const = 0;
+};
+
+// --- in: frames ----------------------------------------------------------------------------------------
+
+struct hello_in {
+  std::optional<uuid> session;
+  std::string client;
+};
+struct open_in {
+  uuid room;
+  std::optional<std::uint64_t> after;
+};
+struct close_in {
+  uuid room;
+};
+enum class parent_rule : std::uint8_t { newest, root, given };
+struct send_in {
+  std::string id; // as the client wrote it
+  uuid key;       // the same, parsed
+  uuid room;
+  std::string text;
+  std::optional<std::vector<std::string>> agents;
+  parent_rule parent_is = parent_rule::newest;
+  uuid parent;
+  std::optional<uuid> reply_to;
+};
+struct stop_in {
+  std::string id;
+  uuid key;
+  uuid room;
+  uuid answer;
+};
+using frame_in = std::variant<open_in, close_in, send_in, stop_in>;
+
+class session_port {
+public:
+  virtual ~session_port() = default;
+  // `bytes`: what the frame took of the credit window; given back by connection::answer. open and close are
+  // answered, too (opened or error; close silently by a null frame).
+  virtual void take(std::uint64_t connection, frame_in in, std::size_t bytes) = 0;
+  virtual void drained(std::uint64_t connection) = 0;
+  virtual void gone(std::uint64_t connection) = 0; // the socket is closed
+};
+
+// --- in: calls -----------------------------------------------------------------------------------------
+
+struct identity {
+  uuid user;
+  uuid family;
+  std::string username, display_name, role;
+};
+
+namespace api {
+
+struct signup { std::string username, password, display_name; };
+struct login { std::string username, password; };
+struct refresh { std::string refresh_token, nonce; };
+struct logout { std::string refresh_token; };            // or the caller's access token, even just expired
+struct identify {};                                      // who the token belongs to
+struct get_me {};
+struct change_me {
+  std::optional<std::string> display_name, settings;     // settings: a JSON object
+  std::optional<std::string> password, new_password;     // the current one proves the change
+};
+struct list_agents {};
+struct list_rooms { std::optional<std::string> cursor; std::size_t limit = 50; };
+struct create_room { std::string title; std::optional<std::vector<std::string>> agents; };
+struct get_room { uuid room; };
+struct get_events { uuid room; std::optional<std::uint64_t> after, before; std::size_t limit = 100; };
+using post_message = send_in;
+using stop_answer = stop_in;
+struct get_tree {};                                      // the live supervision tree
+
+using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
+                             create_room, get_room, get_events, post_message, stop_answer, get_tree>;
+
+struct nothing {};
+struct signed_in {
+  storage::account_row user;
+  std::string access_token;
+  std::uint32_t expires_in = 0; // seconds
+  std::string refresh_token;
+};
+struct profile { storage::account_row user; };
+struct agent_view { std::string name, model; };
+struct agents_view { std::vector<agent_view> agents; };
+struct room_view {
+  storage::room_row room;
+  std::optional<event_fact> last;
+  std::uint64_t unread = 0;
+  std::uint32_t members = 0;
+};
+struct rooms_view { std::vector<room_view> rooms; std::string next; }; // next: cursor, "" at the end
+struct events_view { std::vector<event_fact> events; std::uint64_t head = 0, floor = 1; };
+struct posted { uuid event; std::uint64_t seq = 0; bool duplicate = false; std::vector<asked> answers; };
+struct tree_view { std::string json; };
+
+using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view, events_view,
+                           posted, tree_view>;
+using replied = std::function<void(reply)>; // called once, on a thread that must not be held
+
+} // namespace api
+
+// The way in from the sockets. Thread-safe.
+class front {
+public:
+  virtual ~front() = default;
+  virtual void call(std::string access_token, api::request what, api::replied tell) = 0;
+  // A socket whose token was accepted said hello. Ends in connection::attach and a `welcome`, or in close().
+  virtual void hello(connection_ptr from, identity who, hello_in hello) = 0;
+  [[nodiscard]] virtual bool ready() const = 0;
+  // Stop taking new work; `done` once what runs is checkpointed.
+  virtual void drain(std::function<void()> done) = 0;
+};
+
+} // namespace maru::actors

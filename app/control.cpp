@@ -1,0 +1,80 @@
+#include "app/control.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "net/local_get.hpp"
+
+namespace maru::app {
+namespace {
+
+constexpr auto file_name = "maru.control";
+
+std::string random_token() {
+  unsigned char bytes[32];
+  randombytes_buf(bytes, sizeof bytes);
+  char text[2 * sizeof bytes + 1];
+  return sodium_bin2hex(text, sizeof text, bytes, sizeof bytes);
+}
+
+void print(const nlohmann::json& children, const std::string& indent) {
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    const auto& c = children[i];
+    const bool last = i + 1 == children.size();
+    std::cout << indent << (last ? "└─ " : "├─ ") << c.value("name", "") << (c.value("running", false) ? "" : "  down");
+    if (const auto restarts = c.value("restarts", 0U)) std::cout << "  restarts " << restarts;
+    if (const auto error = c.value("last_error", ""); !error.empty()) std::cout << "  last error: " << error;
+    std::cout << "\n";
+    if (c.contains("children")) print(c["children"], indent + (last ? "   " : "│  "));
+  }
+}
+
+} // namespace
+
+control_file::control_file(const std::filesystem::path& data) : path_(data / file_name), token_(random_token()) {}
+
+control_file::~control_file() {
+  std::error_code ignored;
+  std::filesystem::remove(path_, ignored);
+}
+
+void control_file::write(const std::string& address) {
+  const auto fresh = path_.string() + ".new";
+  ::unlink(fresh.c_str());
+  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd < 0) throw std::runtime_error("cannot write " + fresh + ": is the data directory writable?");
+  const auto text = nlohmann::json{{"address", address}, {"token", token_}, {"pid", ::getpid()}}.dump();
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  if (!written) throw std::runtime_error("cannot write " + fresh + ": is the disk full?");
+  std::filesystem::rename(fresh, path_);
+}
+
+int show_tree(const std::filesystem::path& data) {
+  std::ifstream in(data / file_name);
+  const auto control = nlohmann::json::parse(in, nullptr, false);
+  if (!control.is_object()) {
+    std::cerr << "No server runs on " << data << ". Start one with `maru serve`, or name its data directory with "
+              << "--config or --set server.data=DIR.\n";
+    return 1;
+  }
+  const auto reply = net::local_get(control.value("address", ""), "/api/v1/admin/tree", control.value("token", ""));
+  const auto tree = nlohmann::json::parse(reply.body, nullptr, false);
+  if (reply.status != 200 || !tree.is_array()) {
+    std::cerr << "The server at " << control.value("address", "") << " does not answer"
+              << (reply.status > 0 ? " as expected: " + std::to_string(reply.status) : "") << ".\n";
+    return 1;
+  }
+  std::cout << "maru\n";
+  print(tree, "");
+  return 0;
+}
+
+} // namespace maru::app

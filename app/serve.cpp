@@ -1,0 +1,142 @@
+#include "app/serve.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+
+#include <sys/resource.h>
+
+#include <spdlog/spdlog.h>
+
+#include "actors/node.hpp"
+#include "app/client_files.hpp"
+#include "app/control.hpp"
+#include "app/logs.hpp"
+#include "llm/provider.hpp"
+#include "net/server.hpp"
+#include "storage/store.hpp"
+
+namespace maru::app {
+namespace {
+
+// Nothing can be promised any more: no destructor may pretend otherwise.
+[[noreturn]] void give_up(const std::string& why) {
+  spdlog::critical("{}", why);
+  spdlog::shutdown();
+  std::_Exit(EXIT_FAILURE);
+}
+
+void raise_open_files() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Without a configured provider: what this machine has.
+void find_model(config::settings& settings) {
+  if (!settings.providers.empty()) return;
+  auto found = llm::find_provider();
+  spdlog::info("{}", found.line);
+  if (settings.agents.empty()) {
+    config::agent_settings agent;
+    agent.name = "maru";
+    settings.agents.push_back(std::move(agent));
+  }
+  for (auto& a : settings.agents) {
+    if (a.providers.empty()) a.providers.push_back(found.provider.name);
+    if (a.model.empty()) a.model = found.model;
+  }
+  settings.providers.push_back(std::move(found.provider));
+}
+
+std::string store_url(const config::settings& settings) {
+  const std::string scheme = "sqlite:";
+  const auto& url = settings.storage.url;
+  if (!url.starts_with(scheme)) return url;
+  return scheme + (settings.server.data / url.substr(scheme.size())).string();
+}
+
+std::shared_ptr<storage::store> open_store(const config::settings& settings) {
+  storage::open_options options;
+  options.url = store_url(settings);
+  options.readers = settings.storage.readers;
+  options.on_fatal = give_up;
+  return storage::open(std::move(options));
+}
+
+std::optional<net::asset> embedded(std::string_view path) {
+  for (const auto& f : client_files())
+    if (f.path == path) return net::asset{f.bytes, net::content_type(path)};
+  return std::nullopt;
+}
+
+// Blocked in every thread that follows; waited for by this one.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+void run(config::settings given) {
+  const auto signals = block_signals();
+  raise_open_files();
+  std::filesystem::create_directories(given.server.data);
+  control_file control(given.server.data);
+  auto store = open_store(given);
+  find_model(given);
+  const auto settings = std::make_shared<const config::settings>(std::move(given));
+
+  const std::string name = "local";
+  llm::network outgoing(1);
+  actors::node_options options;
+  options.settings = settings;
+  options.db = store;
+  for (const auto& p : settings->providers) options.models[p.name] = llm::make_provider(p, outgoing);
+  options.time = &system_clock();
+  const auto codec = net::make_codec(*settings, MARU_VERSION, name);
+  options.codec = codec.get();
+  options.node_name = name;
+  options.control_token = control.token();
+  options.gave_up = give_up;
+  store = nullptr;
+  actors::node node(std::move(options));
+
+  net::server server({node, *settings, system_clock(), MARU_VERSION, name, embedded});
+  server.start();
+  for (const auto& address : server.addresses()) spdlog::info("maru {} listens on http://{}", MARU_VERSION, address);
+  if (!server.addresses().empty()) control.write(server.addresses().front());
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("going down: connections are told, running answers go on at the next start");
+  std::promise<void> drained;
+  server.drain([&] { drained.set_value(); });
+  drained.get_future().wait();
+  server.stop();
+  node.shut_down();
+}
+
+} // namespace
+
+int serve(config::settings settings) {
+  set_up_logs(settings.log);
+  try {
+    run(std::move(settings));
+  } catch (const storage::open_error& e) {
+    spdlog::critical("{}", e.detail);
+    return EXIT_FAILURE;
+  } catch (const std::exception& e) {
+    spdlog::critical("{}", e.what());
+    return EXIT_FAILURE;
+  }
+  spdlog::info("maru has ended");
+  return EXIT_SUCCESS;
+}
+
+} // namespace maru::app

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+// Every word and number by which maru refuses something, in one place.
+namespace maru {
+
+enum class code : std::uint8_t {
+  ok,
+  invalid_json,
+  invalid_field,
+  bad_order,
+  unknown_type,
+  unauthenticated,
+  forbidden,
+  not_found,
+  method_not_allowed,
+  conflict,
+  too_large,
+  rate_limited,
+  quota_exceeded,
+  overloaded,
+  storage_unavailable,
+  internal,
+};
+
+struct code_info {
+  code value;
+  std::string_view word;  // stable; what clients switch on
+  int http_status;
+  std::string_view title; // for people
+};
+
+const code_info& info(code c);
+inline std::string_view word(code c) { return info(c).word; }
+
+// Why something was refused, and what to do about it.
+struct refusal {
+  code why = code::ok;
+  std::string detail;
+  std::uint32_t retry_after_ms = 0;
+
+  explicit operator bool() const { return why != code::ok; }
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, refusal& x) {
+  return f(x.why, x.detail, x.retry_after_ms);
+}
+
+// WebSocket close codes; mirrored to the browser client by a test.
+enum class close_code : std::uint16_t {
+  normal = 1000,
+  draining = 1001,
+  not_utf8 = 1007,
+  too_large = 1009,
+  bad_protocol = 4400,
+  token_refused = 4401,
+  forbidden = 4403,
+  no_hello = 4408,
+  taken_over = 4409,
+  too_many_connections = 4429,
+  overloaded = 4503,
+  slow_reader = 4508,
+};
+
+} // namespace maru

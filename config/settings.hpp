@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace maru::config {
+
+struct server_settings {
+  std::vector<std::string> listen{"127.0.0.1:8080"};
+  std::filesystem::path data = "data";
+  std::string public_url;
+  std::string static_dir;                 // "" built-in client, "off" none
+  std::vector<std::string> cors_origins;
+  std::uint32_t io_threads = 1;
+  std::uint32_t actor_threads = 0;        // 0: one per core
+  std::uint32_t drain_ms = 5000;          // how long SIGTERM waits for connections to close
+};
+
+struct storage_settings {
+  std::string url = "sqlite:maru.db";
+  std::uint32_t readers = 2;
+};
+
+enum class signup_mode : std::uint8_t { open, invite, closed };
+
+struct auth_settings {
+  signup_mode signup = signup_mode::open;
+  std::uint32_t access_token_seconds = 900;
+  std::uint32_t refresh_token_days = 60;
+  std::uint32_t argon2_memory_kib = 19456;
+  std::uint32_t argon2_passes = 2;
+  std::uint32_t argon2_threads = 1;       // how many passwords are hashed at a time
+};
+
+// 0: no limit.
+struct limit_settings {
+  std::uint32_t connections_per_user = 50;
+  std::uint32_t messages_per_minute_per_user = 120;
+  std::uint32_t questions_waiting_per_user = 100;
+  std::uint32_t requests_per_minute_per_address = 1200;
+  std::uint32_t signups_per_minute_per_address = 20;
+};
+
+struct log_settings {
+  std::string level = "info";             // trace | debug | info | warn | error
+  std::string format = "text";            // text | json
+};
+
+struct provider_settings {
+  std::string name;
+  std::string kind;                       // openai | demo
+  std::string url;
+  std::string api_key;
+  std::string ca_file;                    // "" the system's certificates
+  bool continues = false;                 // recovery = "continue"
+  std::uint32_t attempts = 5;
+  std::uint32_t connect_timeout_ms = 10'000;
+  std::uint32_t first_piece_timeout_ms = 120'000;
+  std::uint32_t idle_timeout_ms = 60'000;
+  std::uint32_t backoff_first_ms = 250;
+  std::uint32_t backoff_most_ms = 10'000;
+  std::uint32_t pool = 64;                // idle connections kept
+  std::uint32_t demo_delay_ms = 15;       // demo: between pieces
+};
+
+struct agent_settings {
+  std::string name;
+  std::vector<std::string> providers;     // in order of preference
+  std::string model;
+  std::string system_prompt;
+  std::uint32_t context_tokens = 8192;    // budget for a request, without the answer
+  std::uint32_t max_answer_tokens = 0;    // 0: the provider's own
+};
+
+struct settings {
+  server_settings server;
+  storage_settings storage;
+  auth_settings auth;
+  limit_settings limits;
+  log_settings log;
+  std::vector<provider_settings> providers;
+  std::vector<agent_settings> agents;
+};
+
+} // namespace maru::config

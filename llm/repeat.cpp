@@ -1,0 +1,78 @@
+#include <utility>
+
+#include "llm/core.hpp"
+#include "llm/wire.hpp"
+
+#include <chrono>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+namespace maru::llm::wire {
+namespace {
+
+namespace net = boost::asio;
+using boost::system::error_code;
+using strand = net::strand<net::io_context::executor_type>;
+using timer =
+    net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, strand>;
+
+class repeater final : public running, public std::enable_shared_from_this<repeater> {
+public:
+  repeater(std::shared_ptr<core> on, std::uint32_t delay_ms, std::function<bool()> step)
+      : shared_(std::move(on)), strand_(net::make_strand(shared_->io())), timer_(strand_), delay_(delay_ms),
+        step_(std::move(step)) {}
+
+  void begin() {
+    if (shared_->add(shared_from_this()))
+      net::post(strand_, [self = shared_from_this()] {
+        self->due_ = std::chrono::steady_clock::now();
+        self->wait();
+      });
+  }
+
+  void close() override {
+    if (!shared_->io().stopped()) net::post(strand_, [self = shared_from_this()] { self->shut(); });
+  }
+
+private:
+  void wait() {
+    if (closed_) return;
+    due_ += delay_;
+    timer_.expires_at(due_);
+    timer_.async_wait(net::bind_executor(strand_, [self = shared_from_this()](error_code error) {
+      if (error || self->closed_) return;
+      self->step_() ? self->wait() : self->shut();
+    }));
+  }
+
+  void shut() {
+    if (std::exchange(closed_, true)) return;
+    timer_.cancel();
+    shared_->remove(this);
+    step_ = nullptr;
+  }
+
+  std::shared_ptr<core> shared_;
+  strand strand_;
+  timer timer_;
+  std::chrono::milliseconds delay_;
+  std::function<bool()> step_;
+  std::chrono::steady_clock::time_point due_;
+  bool closed_ = false;
+};
+
+} // namespace
+
+std::shared_ptr<core> core_of(network& on) { return on.inner().shared; }
+
+std::shared_ptr<running> repeat(std::shared_ptr<core> on, std::uint32_t delay_ms,
+                                std::function<bool()> step) {
+  auto one = std::make_shared<repeater>(std::move(on), delay_ms, std::move(step));
+  one->begin();
+  return one;
+}
+
+} // namespace maru::llm::wire

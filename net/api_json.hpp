@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "actors/wire.hpp"
+
+// The bodies of HTTP replies.
+namespace maru::net {
+
+std::string to_json(const actors::api::signed_in& what);
+std::string to_json(const actors::api::profile& what);
+std::string to_json(const actors::api::agents_view& what);
+std::string to_json(const actors::api::room_view& what);
+std::string to_json(const actors::api::rooms_view& what);
+std::string to_json(const uuid& room, const actors::api::events_view& what);
+std::string to_json(const actors::api::posted& what);
+
+} // namespace maru::net

@@ -1,0 +1,108 @@
+#include "net/assets.hpp"
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "config/limits.hpp"
+
+namespace maru::net {
+namespace {
+
+constexpr std::string_view index_file = "index.html";
+
+// Not the client's to route.
+constexpr std::string_view servers_own[] = {"api", "ws", "healthz", "readyz", "metrics"};
+
+bool is_client_route(std::string_view path) {
+  const auto first = path.substr(0, path.find('/'));
+  for (const auto own : servers_own)
+    if (first == own) return false;
+  const auto slash = path.rfind('/');
+  const auto last = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  return last.find('.') == std::string_view::npos;
+}
+
+} // namespace
+
+asset_folder::asset_folder(const std::filesystem::path& from) {
+  std::size_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{from}) {
+    if (!entry.is_regular_file()) continue;
+    bytes += entry.file_size();
+    if (bytes > limits::static_bytes)
+      throw std::runtime_error(from.string() + " holds more than " + std::to_string(limits::static_bytes) +
+                               " bytes; is it the directory of a browser client?");
+    std::ifstream file{entry.path(), std::ios::binary};
+    if (!file) throw std::runtime_error("cannot read " + entry.path().string());
+    files_[entry.path().lexically_relative(from).generic_string()] = {std::istreambuf_iterator<char>{file},
+                                                                      {}};
+  }
+  if (!files_.contains(index_file)) throw std::runtime_error("there is no index.html in " + from.string());
+}
+
+std::optional<asset> asset_folder::find(std::string_view path) const {
+  const auto at = files_.find(path);
+  if (at == files_.end()) return std::nullopt;
+  return asset{at->second, content_type(at->first)};
+}
+
+std::string_view content_type(std::string_view path) {
+  struct known {
+    std::string_view ending, type;
+  };
+  constexpr std::array types{known{".html", "text/html; charset=utf-8"},
+                             known{".js", "text/javascript; charset=utf-8"},
+                             known{".mjs", "text/javascript; charset=utf-8"},
+                             known{".css", "text/css; charset=utf-8"},
+                             known{".json", "application/json"},
+                             known{".map", "application/json"},
+                             known{".webmanifest", "application/manifest+json"},
+                             known{".svg", "image/svg+xml"},
+                             known{".png", "image/png"},
+                             known{".jpg", "image/jpeg"},
+                             known{".webp", "image/webp"},
+                             known{".ico", "image/x-icon"},
+                             known{".woff2", "font/woff2"},
+                             known{".wasm", "application/wasm"},
+                             known{".txt", "text/plain; charset=utf-8"}};
+  for (const auto& one : types)
+    if (path.ends_with(one.ending)) return one.type;
+  return "application/octet-stream";
+}
+
+// Tells versions of a file apart, no more: eight bytes at a step.
+std::string etag_of(std::string_view bytes) {
+  constexpr std::uint64_t factor = 0x9e3779b97f4a7c15U;
+  std::uint64_t hash = bytes.size() * factor;
+  const auto mix = [&](std::uint64_t word) {
+    hash = (hash ^ word) * factor;
+    hash ^= hash >> 29U;
+  };
+  std::uint64_t word = 0;
+  for (; bytes.size() >= sizeof word; bytes.remove_prefix(sizeof word)) {
+    std::memcpy(&word, bytes.data(), sizeof word);
+    mix(word);
+  }
+  word = 0;
+  if (!bytes.empty()) std::memcpy(&word, bytes.data(), bytes.size());
+  mix(word);
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out = "\"";
+  for (unsigned shift = 64; shift > 0; shift -= 4)
+    out.push_back(digits[hash >> (shift - 4) & 0x0fU]);
+  return out + "\"";
+}
+
+std::optional<asset> find_asset(const asset_lookup& in, std::string_view path) {
+  if (!in) return std::nullopt;
+  path.remove_prefix(1);
+  if (!path.empty())
+    if (auto found = in(path)) return found;
+  return is_client_route(path) ? in(index_file) : std::nullopt;
+}
+
+} // namespace maru::net

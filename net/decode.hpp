@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "actors/wire.hpp"
+#include "base/result.hpp"
+#include "net/url.hpp"
+
+// From bytes of strangers to requests and frames. What comes out is complete, typed and within its bounds.
+namespace maru::net {
+
+struct ping_in {
+  std::string t; // JSON; "" none
+};
+using client_frame = std::variant<actors::hello_in, ping_in, actors::frame_in>;
+
+struct refused_frame {
+  std::string id; // the frame's own, when it had one
+  refusal why;
+};
+
+std::variant<client_frame, refused_frame> decode_frame(std::string_view text);
+
+// Bodies of HTTP requests. An empty one counts as {} where every field is optional.
+result<actors::api::signup> decode_signup(std::string_view body);
+result<actors::api::login> decode_login(std::string_view body);
+result<actors::api::refresh> decode_refresh(std::string_view body, std::string_view cookie);
+result<actors::api::logout> decode_logout(std::string_view body, std::string_view cookie);
+result<actors::api::change_me> decode_change_me(std::string_view body);
+result<actors::api::create_room> decode_create_room(std::string_view body);
+result<actors::api::post_message> decode_post_message(const uuid& room, std::string_view body);
+result<actors::api::stop_answer> decode_stop_answer(const uuid& room, const uuid& answer,
+                                                    std::string_view body);
+
+// Queries.
+result<actors::api::list_rooms> decode_list_rooms(const target& from);
+result<actors::api::get_events> decode_get_events(const uuid& room, const target& from);
+
+} // namespace maru::net

@@ -1,0 +1,397 @@
+#include "net/http_connection.hpp"
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <spdlog/spdlog.h>
+
+#include "config/limits.hpp"
+#include "net/http.hpp"
+#include "net/url.hpp"
+#include "net/ws_connection.hpp"
+
+namespace maru::net {
+namespace {
+
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using std::string_view;
+
+string_view view(boost::string_view s) { return {s.data(), s.size()}; }
+
+template <class Message>
+string_view field(const Message& from, http::field name) {
+  return view(from[name]);
+}
+
+class http_connection final : public member, public std::enable_shared_from_this<http_connection> {
+public:
+  http_connection(std::shared_ptr<worker> home, tcp_socket socket)
+      : home_(std::move(home)), socket_(std::move(socket)) {}
+
+  void start();
+  void tick(std::int64_t now_ms) override;
+  void drain() override;
+  void cut() override { finish(); }
+
+private:
+  using request_type = http::request<http::string_body>;
+  enum class phase : std::uint8_t { idle, reading, waiting, writing, lingering, over };
+
+  void next_request();
+  void read_more();
+  void on_read(error_code failed, std::size_t size);
+  void parse();
+  void refuse_malformed(const error_code& why);
+  bool expects_more();
+  void send_continue();
+
+  void dispatch(request_type request);
+  http_request seen(const request_type& request) const;
+  void ask(call question);
+  void answered(std::uint32_t turn, const http_reply& reply);
+  void upgrade(request_type request, const target& where);
+  void become_websocket(std::variant<actors::identity, close_code> outcome);
+
+  void reply(http_reply out);
+  void write_head();
+  void log_reply() const;
+  void on_written(error_code failed);
+  void linger();
+  void finish();
+
+  std::int64_t now() { return home_->read_clock(); }
+
+  std::shared_ptr<worker> home_; // before the socket: it goes last
+  tcp_socket socket_;
+  boost::beast::flat_buffer in_;
+  std::optional<http::request_parser<http::string_body>> parser_;
+  std::optional<ws_start> upgrading_;
+  http_reply reply_;
+  std::string head_;
+  std::string method_, path_, request_id_; // of the request under way
+  std::int64_t since_ = 0;                 // of the phase
+  std::uint32_t turn_ = 0;                 // a reply to an older one is late
+  phase phase_ = phase::idle;
+  bool keep_alive_ = true;
+  bool old_http_ = false;
+  bool continue_done_ = false;
+};
+
+void http_connection::start() {
+  if (home_->stopping()) return;
+  home_->add(*this);
+  error_code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
+  next_request();
+}
+
+// --- reading -------------------------------------------------------------------------------------------
+
+void http_connection::next_request() {
+  parser_.emplace();
+  parser_->eager(true);
+  parser_->header_limit(static_cast<std::uint32_t>(limits::http_header_bytes));
+  parser_->body_limit(limits::http_body_bytes);
+  continue_done_ = false;
+  since_ = now();
+  phase_ = phase::idle;
+  if (in_.size() > 0) {
+    phase_ = phase::reading;
+    parse();
+  } else {
+    in_.shrink_to_fit();
+    read_more();
+  }
+}
+
+void http_connection::read_more() {
+  constexpr std::size_t first_bytes = 512;
+  const bool body = parser_->is_header_done();
+  const auto room = body ? limits::read_chunk_bytes : std::max(first_bytes, in_.size());
+  socket_.async_read_some(
+      in_.prepare(room),
+      [self = shared_from_this()](error_code failed, std::size_t size) { self->on_read(failed, size); });
+}
+
+void http_connection::on_read(error_code failed, std::size_t size) {
+  if (phase_ == phase::over) return;
+  if (failed) return finish();
+  in_.commit(size);
+  if (phase_ == phase::idle) {
+    phase_ = phase::reading;
+    since_ = now();
+  }
+  parse();
+}
+
+void http_connection::parse() {
+  error_code failed;
+  while (in_.size() > 0 && !parser_->is_done()) {
+    const auto used = parser_->put(in_.data(), failed);
+    in_.consume(used);
+    if (failed == http::error::need_more) {
+      failed = {};
+      break;
+    }
+    if (failed) return refuse_malformed(failed);
+    if (used == 0) break;
+  }
+  if (parser_->is_done()) return dispatch(parser_->release());
+  if (expects_more()) return send_continue();
+  read_more();
+}
+
+void http_connection::refuse_malformed(const error_code& why) {
+  keep_alive_ = false;
+  request_id_ = uuid::v7(home_->shared().with.time.unix_ms()).str();
+  method_ = "?";
+  path_ = "?";
+  if (why == http::error::body_limit || why == http::error::buffer_overflow)
+    return reply(problem(
+        {code::too_large, "a body may have " + std::to_string(limits::http_body_bytes) + " bytes", 0}));
+  if (why == http::error::header_limit)
+    return reply(problem(
+        {code::too_large, "a header may have " + std::to_string(limits::http_header_bytes) + " bytes", 0},
+        431));
+  reply(problem({code::invalid_field, "this is no HTTP/1.1 request", 0}));
+}
+
+bool http_connection::expects_more() {
+  if (!parser_->is_header_done() || continue_done_) return false;
+  continue_done_ = true;
+  return parser_->get().version() >= 11 &&
+         has_token(field(parser_->get(), http::field::expect), "100-continue");
+}
+
+void http_connection::send_continue() {
+  static constexpr string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(text.data(), text.size()),
+                    [self = shared_from_this()](error_code failed, std::size_t) {
+                      if (self->phase_ == phase::over) return;
+                      if (failed) return self->finish();
+                      self->read_more();
+                    });
+}
+
+// --- answering -----------------------------------------------------------------------------------------
+
+http_request http_connection::seen(const request_type& request) const {
+  http_request out;
+  out.method = request.method() == http::verb::head ? "GET" : std::string{view(request.method_string())};
+  out.target = view(request.target());
+  out.host = field(request, http::field::host);
+  out.authorization = field(request, http::field::authorization);
+  out.cookie = field(request, http::field::cookie);
+  out.if_none_match = field(request, http::field::if_none_match);
+  out.from_browser =
+      request.find(http::field::origin) != request.end() || request.find("Sec-Fetch-Mode") != request.end();
+  return out;
+}
+
+void http_connection::dispatch(request_type request) {
+  phase_ = phase::waiting;
+  since_ = now();
+  ++turn_;
+  keep_alive_ = request.keep_alive() && !home_->shared().with.draining;
+  old_http_ = request.version() < 11;
+  method_ = view(request.method_string());
+  const auto target = view(request.target());
+  path_ = target.substr(0, target.find('?')); // a query may hold a ticket
+  const auto id = view(request["X-Request-Id"]);
+  request_id_ = sane_request_id(id) ? std::string{id} : uuid::v7(home_->shared().with.time.unix_ms()).str();
+  const bool wants_upgrade = request.method() == http::verb::get && request.version() >= 11 &&
+                             has_token(field(request, http::field::connection), "upgrade") &&
+                             has_token(field(request, http::field::upgrade), "websocket");
+  if (wants_upgrade)
+    if (const auto where = parse_target(target); where && where->path == "/ws")
+      return upgrade(std::move(request), *where);
+  auto what = seen(request);
+  what.body = std::move(request.body());
+  auto next = route(home_->shared().with, what);
+  if (auto* ready = std::get_if<http_reply>(&next)) return reply(std::move(*ready));
+  ask(std::move(std::get<call>(next)));
+}
+
+void http_connection::ask(call question) {
+  auto tell = [self = shared_from_this(), turn = turn_,
+               render = std::move(question.render)](const actors::api::reply& got) {
+    // Rendered where the answer was made: the io threads have enough to do.
+    self->home_->post([self, turn, out = render(got)] { self->answered(turn, out); });
+  };
+  home_->shared().with.front.call(std::move(question.token), std::move(question.what), std::move(tell));
+}
+
+void http_connection::answered(std::uint32_t turn, const http_reply& out) {
+  if (phase_ == phase::waiting && turn == turn_) reply(out);
+}
+
+void http_connection::reply(http_reply out) {
+  ++turn_;
+  reply_ = std::move(out);
+  keep_alive_ = keep_alive_ && !home_->shared().with.draining;
+  write_head();
+  log_reply();
+  phase_ = phase::writing;
+  since_ = now();
+  const auto body = method_ == "HEAD"      ? string_view{}
+                    : !reply_.file.empty() ? reply_.file
+                                           : string_view{reply_.body};
+  const std::array<asio::const_buffer, 2> parts{asio::buffer(head_), asio::buffer(body.data(), body.size())};
+  const auto all_but_noting_progress = [this](const error_code& failed, std::size_t) -> std::size_t {
+    since_ = home_->now_ms();
+    return failed ? 0 : limits::read_chunk_bytes * 4;
+  };
+  asio::async_write(
+      socket_, parts, all_but_noting_progress,
+      [self = shared_from_this()](error_code failed, std::size_t) { self->on_written(failed); });
+}
+
+void http_connection::write_head() {
+  const auto size = reply_.file.empty() ? reply_.body.size() : reply_.file.size();
+  head_.clear();
+  head_.append("HTTP/1.1 ")
+      .append(std::to_string(reply_.status))
+      .append(" ")
+      .append(reason_phrase(reply_.status));
+  const auto add = [&](string_view name, string_view value) {
+    head_.append("\r\n").append(name).append(": ").append(value);
+  };
+  add("Date", http_date(home_->shared().with.time.unix_ms()));
+  add("X-Request-Id", request_id_);
+  if (!reply_.type.empty()) add("Content-Type", reply_.type);
+  if (reply_.status != 204 && reply_.status != 304) add("Content-Length", std::to_string(size));
+  if (!keep_alive_) add("Connection", "close");
+  if (keep_alive_ && old_http_) add("Connection", "keep-alive");
+  for (const auto& [name, value] : reply_.headers)
+    add(name, value);
+  head_.append("\r\n\r\n");
+}
+
+void http_connection::log_reply() const {
+  if (reply_.status == 500)
+    spdlog::error("a request failed inside method={} path={} request={}", method_, path_, request_id_);
+  spdlog::debug("http method={} path={} status={} request={}", method_, path_, reply_.status, request_id_);
+}
+
+void http_connection::on_written(error_code failed) {
+  if (phase_ == phase::over) return;
+  if (failed) return finish();
+  reply_ = {};
+  if (keep_alive_) return next_request();
+  linger();
+}
+
+// Closing a socket with unread bytes resets it, and the peer may lose the reply.
+void http_connection::linger() {
+  if (phase_ != phase::lingering) {
+    error_code ignored;
+    socket_.shutdown(tcp_socket::shutdown_send, ignored);
+    phase_ = phase::lingering;
+    since_ = now();
+  }
+  in_.clear();
+  socket_.async_read_some(in_.prepare(limits::read_chunk_bytes),
+                          [self = shared_from_this()](error_code failed, std::size_t) {
+                            if (self->phase_ == phase::over) return;
+                            if (failed) return self->finish();
+                            self->linger();
+                          });
+}
+
+void http_connection::finish() {
+  if (phase_ == phase::over) return;
+  phase_ = phase::over;
+  home_->remove(*this);
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+// --- upgrading -----------------------------------------------------------------------------------------
+
+void http_connection::upgrade(request_type request, const target& where) {
+  auto& with = home_->shared().with;
+  ws_start next;
+  const auto offered = field(request, http::field::sec_websocket_protocol);
+  const bool spoken = has_token(offered, "maru.v1");
+  next.protocol = spoken ? "maru.v1" : std::string{first_token(offered)};
+  next.ahead.assign(static_cast<const char*>(in_.data().data()), in_.size());
+  next.request_id = request_id_;
+  const auto token = bearer_token(field(request, http::field::authorization));
+  next.request = std::move(request);
+  upgrading_.emplace(std::move(next));
+  if (!spoken) return become_websocket(close_code::bad_protocol);
+  if (with.draining) return become_websocket(close_code::draining);
+  if (token.empty()) {
+    const auto* ticket = where.find("ticket");
+    auto who = ticket != nullptr ? with.tickets.take(*ticket, with.time.steady_ms()) : std::nullopt;
+    if (!who) return become_websocket(close_code::token_refused);
+    return become_websocket(std::move(*who));
+  }
+  with.front.call(token, actors::api::identify{},
+                  [self = shared_from_this(), turn = turn_](const actors::api::reply& got) {
+                    std::variant<actors::identity, close_code> outcome = close_code::overloaded;
+                    if (const auto* who = std::get_if<actors::identity>(&got)) outcome = *who;
+                    if (const auto* why = std::get_if<refusal>(&got)) outcome = close_code_for(*why);
+                    self->home_->post([self, turn, outcome = std::move(outcome)] {
+                      if (self->phase_ == phase::waiting && turn == self->turn_)
+                        self->become_websocket(outcome);
+                    });
+                  });
+}
+
+void http_connection::become_websocket(std::variant<actors::identity, close_code> outcome) {
+  if (const auto* why = std::get_if<close_code>(&outcome))
+    spdlog::info("an upgrade was refused code={} request={}", static_cast<unsigned>(*why), request_id_);
+  upgrading_->outcome = std::move(outcome);
+  phase_ = phase::over;
+  start_websocket(home_, std::move(socket_), std::move(*upgrading_));
+  home_->remove(*this);
+}
+
+// --- time ----------------------------------------------------------------------------------------------
+
+void http_connection::tick(std::int64_t now_ms) {
+  const auto keep = shared_from_this();
+  const auto passed = now_ms - since_;
+  switch (phase_) {
+  case phase::idle:
+    if (passed > limits::http_idle_timeout_ms) finish();
+    return;
+  case phase::reading:
+    if (passed > limits::http_request_timeout_ms) finish();
+    return;
+  case phase::waiting:
+    if (passed <= limits::http_reply_timeout_ms) return;
+    spdlog::error("no answer from inside method={} path={} request={}", method_, path_, request_id_);
+    if (upgrading_) return become_websocket(close_code::overloaded);
+    return reply(problem({code::overloaded, "", 0}));
+  case phase::writing:
+    if (passed > limits::write_timeout_ms) finish();
+    return;
+  case phase::lingering:
+    if (passed > limits::close_timeout_ms) finish();
+    return;
+  case phase::over:
+    return;
+  }
+}
+
+void http_connection::drain() {
+  const auto keep = shared_from_this();
+  keep_alive_ = false;
+  if (phase_ == phase::idle) finish();
+}
+
+} // namespace
+
+void start_http(std::shared_ptr<worker> home, tcp_socket socket) {
+  std::make_shared<http_connection>(std::move(home), std::move(socket))->start();
+}
+
+} // namespace maru::net

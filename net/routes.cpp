@@ -1,0 +1,313 @@
+#include "net/routes.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "config/limits.hpp"
+#include "net/api_json.hpp"
+#include "net/decode.hpp"
+#include "net/json_out.hpp"
+#include "net/url.hpp"
+
+namespace maru::net {
+namespace {
+
+namespace api = actors::api;
+
+// What a handler is given. `ids` are what stands for the {} of its pattern, in order.
+struct visit {
+  route_context& with;
+  const http_request& request;
+  const target& where;
+  std::vector<uuid> ids;
+};
+using handler = step (*)(const visit&);
+
+constexpr std::string_view cookie_name = "maru_refresh";
+
+http_reply no_store(http_reply out) {
+  out.headers.emplace_back("Cache-Control", "no-store");
+  out.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  return out;
+}
+
+// Renders the reply expected, and whatever else came.
+template <class Expected, class Render>
+std::function<http_reply(const api::reply&)> expecting(Render render) {
+  return [render](const api::reply& reply) {
+    if (const auto* expected = std::get_if<Expected>(&reply)) return no_store(render(*expected));
+    if (const auto* why = std::get_if<refusal>(&reply)) return no_store(problem(*why));
+    return no_store(problem({code::internal, "", 0}));
+  };
+}
+
+template <class Decoded, class Render>
+step ask(const visit& v, Decoded&& what, Render render) {
+  if (!what) return no_store(problem(what.error()));
+  return call{bearer_token(v.request.authorization), api::request{std::move(*what)}, std::move(render)};
+}
+
+template <class Expected>
+auto rendered(int status) {
+  return expecting<Expected>([status](const Expected& what) { return json_reply(status, to_json(what)); });
+}
+
+// --- sign-in -------------------------------------------------------------------------------------------
+
+std::string refresh_cookie(const config::settings& settings, std::string_view value, bool keep) {
+  std::string out;
+  out.append(cookie_name)
+      .append("=")
+      .append(value)
+      .append("; HttpOnly; SameSite=Strict; Path=/api/v1; Max-Age=");
+  out += std::to_string(keep ? std::uint64_t{settings.auth.refresh_token_days} * 24 * 60 * 60 : 0);
+  if (settings.server.public_url.starts_with("https:")) out += "; Secure";
+  return out;
+}
+
+auto signed_in(const visit& v, int status) {
+  const bool browser = v.request.from_browser || !cookie_value(v.request.cookie, cookie_name).empty();
+  return expecting<api::signed_in>(
+      [status, browser, &settings = v.with.settings](const api::signed_in& what) {
+        auto out = json_reply(status, to_json(what));
+        if (browser)
+          out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, what.refresh_token, true));
+        return out;
+      });
+}
+
+step post_signup(const visit& v) { return ask(v, decode_signup(v.request.body), signed_in(v, 201)); }
+step post_login(const visit& v) { return ask(v, decode_login(v.request.body), signed_in(v, 200)); }
+
+step post_refresh(const visit& v) {
+  const auto cookie = cookie_value(v.request.cookie, cookie_name);
+  return ask(v, decode_refresh(v.request.body, cookie), signed_in(v, 200));
+}
+
+step post_logout(const visit& v) {
+  const auto cookie = cookie_value(v.request.cookie, cookie_name);
+  const bool had_cookie = !cookie.empty();
+  return ask(v, decode_logout(v.request.body, cookie),
+             expecting<api::nothing>([had_cookie, &settings = v.with.settings](const api::nothing&) {
+               http_reply out;
+               out.status = 204;
+               if (had_cookie) out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, "", false));
+               return out;
+             }));
+}
+
+// --- negotiate -----------------------------------------------------------------------------------------
+
+std::optional<std::string> socket_base(const config::settings& settings, std::string_view host) {
+  const std::string& base = settings.server.public_url;
+  if (base.starts_with("http")) return "ws" + base.substr(4, base.find_last_not_of('/') - 3);
+  const auto fine = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view{"-._:[]"}.find(c) != std::string_view::npos;
+  };
+  if (host.empty() || !std::all_of(host.begin(), host.end(), fine)) return std::nullopt;
+  return "ws://" + std::string{host};
+}
+
+step post_negotiate(const visit& v) {
+  const auto base = socket_base(v.with.settings, v.request.host);
+  if (!base) return no_store(problem({code::invalid_field, "Host must name this server", 0}));
+  const auto render = [base = *base, &with = v.with](const actors::identity& who) {
+    const auto ticket = with.tickets.give(who, with.time.steady_ms());
+    if (!ticket) return problem({code::overloaded, "too many tickets are out", 0});
+    std::string out;
+    object{out}
+        .text("url", base + "/ws?ticket=" + *ticket)
+        .text("token", *ticket)
+        .text("expires_at", rfc3339(with.time.unix_ms() + limits::ticket_ms))
+        .end();
+    return json_reply(200, std::move(out));
+  };
+  return ask(v, result<api::identify>{api::identify{}}, expecting<actors::identity>(render));
+}
+
+// --- the rest of the API -------------------------------------------------------------------------------
+
+step get_me(const visit& v) {
+  return ask(v, result<api::get_me>{api::get_me{}}, rendered<api::profile>(200));
+}
+step patch_me(const visit& v) {
+  return ask(v, decode_change_me(v.request.body), rendered<api::profile>(200));
+}
+step get_agents(const visit& v) {
+  return ask(v, result<api::list_agents>{api::list_agents{}}, rendered<api::agents_view>(200));
+}
+step get_rooms(const visit& v) { return ask(v, decode_list_rooms(v.where), rendered<api::rooms_view>(200)); }
+step post_room(const visit& v) {
+  return ask(v, decode_create_room(v.request.body), rendered<api::room_view>(201));
+}
+step get_room(const visit& v) {
+  return ask(v, result<api::get_room>{api::get_room{v.ids[0]}}, rendered<api::room_view>(200));
+}
+
+step get_events(const visit& v) {
+  const auto room = v.ids[0];
+  return ask(v, decode_get_events(room, v.where),
+             expecting<api::events_view>(
+                 [room](const api::events_view& what) { return json_reply(200, to_json(room, what)); }));
+}
+
+step post_message(const visit& v) {
+  return ask(v, decode_post_message(v.ids[0], v.request.body), rendered<api::posted>(202));
+}
+step post_stop(const visit& v) {
+  return ask(v, decode_stop_answer(v.ids[0], v.ids[1], v.request.body), rendered<api::posted>(202));
+}
+
+step get_tree(const visit& v) {
+  return ask(
+      v, result<api::get_tree>{api::get_tree{}},
+      expecting<api::tree_view>([](const api::tree_view& what) { return json_reply(200, what.json); }));
+}
+
+// --- health --------------------------------------------------------------------------------------------
+
+step get_healthz(const visit&) { return no_store(json_reply(200, R"({"status":"ok"})")); }
+
+step get_readyz(const visit& v) {
+  if (v.with.draining) return no_store(problem({code::overloaded, "the server is going down", 0}));
+  if (!v.with.front.ready()) return no_store(problem({code::overloaded, "the server is not ready", 0}));
+  return no_store(json_reply(200, R"({"status":"ready"})"));
+}
+
+// An upgrade does not come this far.
+step get_ws(const visit&) {
+  auto out = problem({code::invalid_field, "this address takes WebSocket upgrades only", 0}, 426);
+  out.headers.emplace_back("Upgrade", "websocket");
+  return no_store(std::move(out));
+}
+
+// --- the table -----------------------------------------------------------------------------------------
+
+enum class needs : std::uint8_t { nothing, token };
+
+struct entry {
+  std::string_view method, pattern; // {} is an id
+  needs before;
+  handler answer;
+};
+
+constexpr entry table[] = {
+    {"POST", "/api/v1/signup", needs::nothing, post_signup},
+    {"POST", "/api/v1/login", needs::nothing, post_login},
+    {"POST", "/api/v1/refresh", needs::nothing, post_refresh},
+    {"POST", "/api/v1/logout", needs::nothing, post_logout},
+    {"POST", "/api/v1/negotiate", needs::token, post_negotiate},
+    {"GET", "/api/v1/me", needs::token, get_me},
+    {"PATCH", "/api/v1/me", needs::token, patch_me},
+    {"GET", "/api/v1/agents", needs::token, get_agents},
+    {"GET", "/api/v1/rooms", needs::token, get_rooms},
+    {"POST", "/api/v1/rooms", needs::token, post_room},
+    {"GET", "/api/v1/rooms/{}", needs::token, get_room},
+    {"GET", "/api/v1/rooms/{}/events", needs::token, get_events},
+    {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
+    {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
+    {"GET", "/api/v1/admin/tree", needs::token, get_tree},
+    {"GET", "/ws", needs::nothing, get_ws},
+    {"GET", "/healthz", needs::nothing, get_healthz},
+    {"GET", "/readyz", needs::nothing, get_readyz},
+};
+
+std::string_view next_segment(std::string_view& path) {
+  path.remove_prefix(1);
+  const auto out = path.substr(0, path.find('/'));
+  path.remove_prefix(out.size());
+  return out;
+}
+
+bool matches(std::string_view pattern, std::string_view path, std::vector<uuid>& ids) {
+  ids.clear();
+  while (!pattern.empty() && !path.empty()) {
+    const auto wanted = next_segment(pattern);
+    const auto given = next_segment(path);
+    if (wanted != "{}") {
+      if (wanted != given) return false;
+      continue;
+    }
+    const auto id = uuid::parse(given);
+    if (!id) return false;
+    ids.push_back(*id);
+  }
+  return pattern.empty() && path.empty();
+}
+
+http_reply wrong_method(const std::string& allowed) {
+  auto out = problem({code::method_not_allowed, "this address takes " + allowed, 0});
+  out.headers.emplace_back("Allow", allowed);
+  return no_store(std::move(out));
+}
+
+// --- static files --------------------------------------------------------------------------------------
+
+void add_page_headers(http_reply& to, const config::settings& settings) {
+  std::string connect = "'self'";
+  if (const auto base = socket_base(settings, ""))
+    connect += " " + settings.server.public_url + " " + *base; // where negotiate may send the page
+  to.headers.emplace_back("Content-Security-Policy",
+                          "default-src 'self'; img-src 'self' data: blob: https:; media-src 'self' blob:; "
+                          "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
+                          "form-action 'self'; frame-ancestors 'none'; connect-src " +
+                              connect);
+  to.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  to.headers.emplace_back("X-Frame-Options", "DENY");
+  to.headers.emplace_back("Referrer-Policy", "no-referrer");
+}
+
+step static_file(route_context& with, const http_request& request, const target& where) {
+  const auto found = find_asset(with.assets, where.path);
+  if (!found) return no_store(problem({code::not_found, "", 0}));
+  if (request.method != "GET") return wrong_method("GET, HEAD");
+  http_reply out;
+  const auto etag = etag_of(found->bytes);
+  out.headers.emplace_back("ETag", etag);
+  out.headers.emplace_back("Cache-Control", "no-cache");
+  add_page_headers(out, with.settings);
+  if (request.if_none_match == "*" || has_token(request.if_none_match, etag) ||
+      has_token(request.if_none_match, "W/" + etag)) {
+    out.status = 304;
+    return out;
+  }
+  out.type = found->type;
+  out.file = found->bytes;
+  return out;
+}
+
+} // namespace
+
+step route(route_context& with, const http_request& request) {
+  const auto where = parse_target(request.target);
+  if (!where) return no_store(problem({code::invalid_field, "the address is malformed", 0}));
+  std::string allowed;
+  visit v{with, request, *where, {}};
+  for (const auto& one : table) {
+    if (!matches(one.pattern, where->path, v.ids)) continue;
+    if (one.method != request.method) {
+      allowed.append(allowed.empty() ? "" : ", ").append(one.method == "GET" ? "GET, HEAD" : one.method);
+      continue;
+    }
+    if (one.before == needs::token && bearer_token(request.authorization).empty())
+      return no_store(problem({code::unauthenticated, "", 0}));
+    return one.answer(v);
+  }
+  if (!allowed.empty()) return wrong_method(allowed);
+  return static_file(with, request, *where);
+}
+
+close_code close_code_for(const refusal& why) {
+  switch (why.why) {
+  case code::unauthenticated:
+    return close_code::token_refused;
+  case code::forbidden:
+    return close_code::forbidden;
+  default:
+    return close_code::overloaded;
+  }
+}
+
+} // namespace maru::net

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "actors/wire.hpp"
+#include "base/clock.hpp"
+#include "config/settings.hpp"
+#include "net/assets.hpp"
+#include "net/http.hpp"
+#include "net/tickets.hpp"
+
+namespace maru::net {
+
+// What the routes work with.
+struct route_context {
+  actors::front& front;
+  const config::settings& settings;
+  const clock& time;
+  asset_lookup assets;
+  std::atomic<bool> draining{false};
+  net::tickets tickets;
+};
+
+// A reply that is there at once, or a question to the actors and how to put their answer.
+struct call {
+  std::string token;
+  actors::api::request what;
+  std::function<http_reply(const actors::api::reply&)> render;
+};
+using step = std::variant<http_reply, call>;
+
+step route(route_context& with, const http_request& request);
+
+// Who may open a WebSocket: what identify() said, as a close code where it was refused.
+close_code close_code_for(const refusal& why);
+
+} // namespace maru::net

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/wire.hpp"
+#include "base/clock.hpp"
+#include "config/settings.hpp"
+#include "net/assets.hpp"
+#include "net/codec.hpp"
+
+namespace maru::net {
+
+struct server_deps {
+  actors::front& front;             // outlives the server
+  const config::settings& settings; // outlives the server
+  const clock& time;
+  std::string version, node;
+  asset_lookup embedded; // the built-in browser client; empty: none
+};
+
+// All listeners and their connections, on threads of its own. Call its functions from one thread.
+class server {
+public:
+  explicit server(server_deps deps);
+  ~server(); // stops
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  void start(); // throws std::runtime_error, saying what is wrong with which address
+  [[nodiscard]] std::vector<std::string> addresses() const; // with the real ports
+  [[nodiscard]] std::size_t connections() const;
+  // Takes no more connections, says goodbye to those there are. `done` is called once, on a thread of the
+  // server, when all are gone or settings.server.drain_ms has passed.
+  void drain(std::function<void()> done);
+  void stop(); // cuts what is left; call it before the front goes
+
+private:
+  struct inside;
+  std::unique_ptr<inside> inside_;
+};
+
+} // namespace maru::net

@@ -1,0 +1,91 @@
+#pragma once
+
+// A thread with its io_context and the connections that live on it. Private to net/.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "net/routes.hpp"
+
+namespace maru::net {
+
+namespace asio = boost::asio;
+using executor = asio::io_context::executor_type;
+using tcp_socket = asio::basic_stream_socket<asio::ip::tcp, executor>;
+
+// What all workers share.
+struct hub {
+  hub(actors::front& front, const config::settings& settings, const clock& time, asset_lookup assets)
+      : with{front, settings, time, std::move(assets), {}, {}} {}
+
+  route_context with;
+  std::unique_ptr<actors::frame_codec> codec;
+  std::atomic<std::uint64_t> last_id{0};
+  std::atomic<std::size_t> open{0};
+};
+
+// A connection, as its worker sees it. Called on the worker's thread.
+class member {
+public:
+  virtual ~member() = default;
+  virtual void tick(std::int64_t now_ms) = 0;
+  virtual void drain() = 0; // ask it to end
+  virtual void cut() = 0;   // end it
+
+private:
+  friend class worker;
+  std::size_t place_ = 0;
+};
+
+class worker : public std::enable_shared_from_this<worker> {
+public:
+  explicit worker(std::shared_ptr<hub> shared) : shared_(std::move(shared)), timer_(io_) {}
+
+  asio::io_context& io() { return io_; }
+  hub& shared() { return *shared_; }
+  [[nodiscard]] std::int64_t now_ms() const { return now_ms_; } // steady, as of the last tick or read_clock()
+  std::int64_t read_clock() { return now_ms_ = shared_->with.time.steady_ms(); }
+
+  // From any thread. After the end nothing is called any more.
+  template <class F>
+  void post(F&& f) {
+    if (!ended_.load(std::memory_order_acquire)) asio::post(io_, std::forward<F>(f));
+  }
+
+  void run(); // until cut_all()
+  void start_ticking();
+  void drain_all();
+  void cut_all(); // and run() ends once they are gone
+  void end();     // after run(): what was posted too late is dropped
+  void on_tick(std::function<void()> also) { also_ = std::move(also); }
+
+  // On the worker's thread.
+  void add(member& one);
+  void remove(member& one);
+  [[nodiscard]] bool stopping() const { return stopping_; }
+
+private:
+  void tick();
+
+  std::shared_ptr<hub> shared_;
+  asio::io_context io_{1};
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                             executor>
+      timer_;
+  std::vector<member*> members_;
+  std::function<void()> also_;
+  std::int64_t now_ms_ = 0;
+  bool stopping_ = false;
+  std::atomic<bool> ended_{false};
+};
+
+} // namespace maru::net

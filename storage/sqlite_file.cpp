@@ -1,0 +1,111 @@
+#include "storage/sqlite_file.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "storage/store.hpp"
+
+namespace maru::storage::sqlite {
+
+namespace {
+
+constexpr ::mode_t owner_only = 0600; // it holds password hashes and signing keys
+
+[[noreturn]] void refuse(const std::string& what, const std::filesystem::path& where, int error) {
+  throw open_error{what + " " + where.string() + ": " + std::strerror(error)};
+}
+
+int open_file(const std::filesystem::path& file, int flags) {
+  int fd = -1;
+  do
+    fd = ::open(file.c_str(), flags | O_CLOEXEC, owner_only);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+// A new name is on disk once its folder is.
+void sync_folder(const std::filesystem::path& folder) {
+  const int fd = open_file(folder, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) refuse("cannot open the folder", folder, errno);
+  const int failed = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  // Some file systems cannot sync a folder, and do not need it.
+  if (failed != 0 && failed != EINVAL) refuse("cannot sync the folder", folder, failed);
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  if (std::filesystem::is_directory(folder)) return;
+  if (folder.has_parent_path()) make_folder(folder.parent_path());
+  std::error_code failed;
+  if (!std::filesystem::create_directory(folder, failed)) {
+    if (!failed && std::filesystem::is_directory(folder)) return;
+    refuse("cannot make the folder", folder, failed ? failed.value() : ENOTDIR);
+  }
+  std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
+  sync_folder(folder.parent_path());
+}
+
+void make_file(const std::filesystem::path& file) {
+  const bool is_new = !std::filesystem::exists(file);
+  const int fd = open_file(file, O_RDWR | O_CREAT);
+  if (fd < 0) refuse("cannot open the database", file, errno);
+  ::close(fd);
+  if (is_new) sync_folder(file.parent_path());
+}
+
+std::string holder_of(int lock) {
+  std::array<char, 32> text{};
+  const auto size = ::pread(lock, text.data(), text.size() - 1, 0);
+  if (size <= 0) return "another process";
+  return "process " + std::string(text.data(), static_cast<std::size_t>(size));
+}
+
+int take_lock(const std::filesystem::path& database) {
+  const std::filesystem::path file = database.string() + ".lock";
+  const int lock = open_file(file, O_RDWR | O_CREAT);
+  if (lock < 0) refuse("cannot open the lock file", file, errno);
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    const int failed = errno;
+    const auto holder = holder_of(lock);
+    ::close(lock);
+    if (failed != EWOULDBLOCK) refuse("cannot lock", file, failed);
+    throw open_error{"the database " + database.string() + " is in use by " + holder +
+                     "; stop that one first, or name another server.data"};
+  }
+  // For the message above only: the lock is what counts, so a failure here is none.
+  const auto id = std::to_string(::getpid());
+  if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, id.data(), id.size(), 0) < 0) return lock;
+  return lock;
+}
+
+} // namespace
+
+file_lock::file_lock(const std::filesystem::path& database) {
+  if (database.empty() || !database.has_filename())
+    throw open_error{"storage.url names no file; write it as sqlite:FILE"};
+  try {
+    database_ = std::filesystem::weakly_canonical(std::filesystem::absolute(database));
+    make_folder(database_.parent_path());
+  } catch (const std::filesystem::filesystem_error& e) {
+    throw open_error{e.what()};
+  }
+  lock_ = take_lock(database_);
+  try {
+    make_file(database_);
+  } catch (...) {
+    ::close(lock_);
+    throw;
+  }
+}
+
+// The lock file stays: removing it would let two processes lock two files of that name.
+file_lock::~file_lock() { ::close(lock_); }
+
+} // namespace maru::storage::sqlite

@@ -1,0 +1,311 @@
+#include "storage/sqlite_reader.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+
+#include "storage/sqlite_rows.hpp"
+
+namespace maru::storage::sqlite {
+
+namespace {
+
+// A bound or a sequence number from outside may not fit what SQLite counts with.
+std::int64_t clamped(std::uint64_t n) {
+  constexpr auto most = std::numeric_limits<std::int64_t>::max();
+  return n > static_cast<std::uint64_t>(most) ? most : static_cast<std::int64_t>(n);
+}
+
+template <class Row>
+std::optional<Row> first(query q, Row (*row_of)(const query&)) {
+  if (!q.next()) return std::nullopt;
+  return row_of(q);
+}
+
+template <class Row>
+std::vector<Row> all(query q, Row (*row_of)(const query&)) {
+  std::vector<Row> out;
+  while (q.next())
+    out.push_back(row_of(q));
+  return out;
+}
+
+// Stops before the row that would exceed `bytes`, but gives one at least, so that a page always moves on.
+std::vector<event_row> within(query q, std::size_t bytes) {
+  std::vector<event_row> out;
+  std::size_t sum = 0;
+  while (q.next()) {
+    auto row = event_of(q);
+    sum += row.data.size();
+    if (!out.empty() && sum > bytes) break;
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+family_row family_of(const query& q) { return {q.id(0), q.id(1), q.integer(2), q.maybe_integer(3)}; }
+
+refresh_row refresh_of(const query& q) {
+  return {q.bytes(0), q.id(1), q.id(2), q.integer(3), q.maybe_integer(4), q.bytes(5), q.bytes(6)};
+}
+
+key_row key_of(const query& q) { return {q.bytes(0), q.bytes(1), q.integer(2)}; }
+
+dead_letter dead_of(const query& q) {
+  return {entry_of(q), q.bytes(entry_columns), q.integer(entry_columns + 1)};
+}
+
+std::string mailbox_of(const query& q) { return q.bytes(0); }
+
+class snapshot final : public reader {
+public:
+  explicit snapshot(connection& db) : db_(db) {}
+
+  std::optional<account_row> account(const uuid& id) override {
+    return first(db_.run("SELECT " MARU_ACCOUNT_COLUMNS " FROM accounts WHERE id = ?", id), account_of);
+  }
+
+  std::optional<account_row> account_by_login(const std::string& folded) override {
+    return first(db_.run("SELECT " MARU_ACCOUNT_COLUMNS " FROM accounts WHERE login = ?", folded),
+                 account_of);
+  }
+
+  std::vector<account_row> accounts(std::size_t most) override {
+    return all(db_.run("SELECT " MARU_ACCOUNT_COLUMNS " FROM accounts ORDER BY id LIMIT ?", clamped(most)),
+               account_of);
+  }
+
+  std::optional<refresh_row> refresh(const std::string& hash) override {
+    return first(db_.run("SELECT hash, family, account, expires_at, used_at, nonce, successor "
+                         "FROM refreshes WHERE hash = ?",
+                         blob{hash}),
+                 refresh_of);
+  }
+
+  std::optional<family_row> family(const uuid& id) override {
+    return first(db_.run("SELECT id, account, created_at, revoked_at FROM families WHERE id = ?", id),
+                 family_of);
+  }
+
+  std::vector<family_row> families_revoked_since(std::int64_t at) override {
+    return all(db_.run("SELECT id, account, created_at, revoked_at FROM families "
+                       "WHERE revoked_at IS NOT NULL AND revoked_at >= ? ORDER BY revoked_at, id",
+                       at),
+               family_of);
+  }
+
+  std::vector<key_row> keys() override {
+    return all(db_.run("SELECT id, secret, created_at FROM keys ORDER BY created_at, id"), key_of);
+  }
+
+  std::optional<room_row> room(const uuid& id) override {
+    return first(db_.run("SELECT " MARU_ROOM_COLUMNS " FROM rooms r WHERE r.id = ?", id), room_of);
+  }
+
+  std::optional<member_row> member(const uuid& room, const uuid& account) override {
+    return first(
+        db_.run("SELECT " MARU_MEMBER_COLUMNS " FROM members WHERE room = ? AND account = ?", room, account),
+        member_of);
+  }
+
+  std::optional<room_image> image(const uuid& id, std::size_t recent_commands) override;
+  std::vector<room_summary> rooms_of(const uuid& account, std::optional<rooms_cursor> before,
+                                     std::size_t most) override;
+
+  std::vector<event_row> events_after(const uuid& room, std::uint64_t after, std::size_t most,
+                                      std::size_t bytes) override {
+    return within(db_.run("SELECT " MARU_EVENT_COLUMNS
+                          " FROM events e WHERE e.room = ? AND e.seq > ? ORDER BY e.seq LIMIT ?",
+                          room, clamped(after), clamped(most)),
+                  bytes);
+  }
+
+  std::vector<event_row> events_before(const uuid& room, std::uint64_t before, std::size_t most,
+                                       std::size_t bytes) override {
+    auto out = within(db_.run("SELECT " MARU_EVENT_COLUMNS
+                              " FROM events e WHERE e.room = ? AND e.seq < ? ORDER BY e.seq DESC LIMIT ?",
+                              room, clamped(before), clamped(most)),
+                      bytes);
+    std::reverse(out.begin(), out.end());
+    return out;
+  }
+
+  std::optional<event_row> event(const uuid& room, const uuid& id) override {
+    return first(
+        db_.run("SELECT " MARU_EVENT_COLUMNS " FROM events e WHERE e.id = ? AND e.room = ?", id, room),
+        event_of);
+  }
+
+  std::vector<event_row> chain(const uuid& room, const uuid& id, std::size_t most,
+                               std::size_t bytes) override;
+
+  std::vector<event_row> answers_to(const uuid& room, const uuid& question) override {
+    return all(db_.run("SELECT " MARU_EVENT_COLUMNS " FROM answers a "
+                       "JOIN events e ON e.room = a.room AND e.seq = a.end_seq "
+                       "WHERE a.question = ? AND a.room = ? AND e.kind = 'answer' ORDER BY e.seq",
+                       question, room),
+               event_of);
+  }
+
+  std::optional<command_row> command(const uuid& room, const uuid& author, const uuid& id) override {
+    return first(db_.run("SELECT " MARU_COMMAND_COLUMNS
+                         " FROM commands WHERE room = ? AND author = ? AND id = ?",
+                         room, author, id),
+                 command_of);
+  }
+
+  std::optional<answer_row> answer(const uuid& id) override {
+    return first(db_.run("SELECT " MARU_ANSWER_COLUMNS " FROM answers WHERE id = ?", id), answer_of);
+  }
+
+  std::uint32_t unfinished_of(const uuid& asker) override {
+    auto q = db_.run("SELECT count(*) FROM answers WHERE asker = ? AND end_seq IS NULL", asker);
+    return q.next() ? q.small(0) : 0;
+  }
+
+  std::vector<mailbox_entry> entries(const std::string& mailbox, std::size_t most) override {
+    return all(db_.run("SELECT " MARU_ENTRY_COLUMNS " FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ?",
+                       mailbox, clamped(most)),
+               entry_of);
+  }
+
+  std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) override {
+    return all(
+        db_.run("SELECT DISTINCT mailbox FROM entries WHERE visible_at <= ? LIMIT ?", now, clamped(most)),
+        mailbox_of);
+  }
+
+  std::vector<dead_letter> dead(std::size_t most) override {
+    return all(db_.run("SELECT " MARU_ENTRY_COLUMNS ", reason, at FROM dead_letters ORDER BY n LIMIT ?",
+                       clamped(most)),
+               dead_of);
+  }
+
+private:
+  std::optional<event_row> event_at(const uuid& room, std::uint64_t seq) {
+    return first(
+        db_.run("SELECT " MARU_EVENT_COLUMNS " FROM events e WHERE e.room = ? AND e.seq = ?", room, seq),
+        event_of);
+  }
+
+  std::optional<checkpoint_row> joined_checkpoint(const answer_row& answer);
+  void add_recent(room_image& out, std::size_t most);
+
+  connection& db_;
+};
+
+std::optional<checkpoint_row> snapshot::joined_checkpoint(const answer_row& answer) {
+  auto q = db_.run("SELECT n, text FROM checkpoints WHERE answer = ? AND attempt = ? ORDER BY n", answer.id,
+                   answer.attempt);
+  std::optional<checkpoint_row> out;
+  while (q.next()) {
+    if (!out) out = checkpoint_row{answer.id, answer.attempt, 0, {}};
+    out->n = q.count(0);
+    out->text += q.bytes(1);
+  }
+  return out;
+}
+
+void snapshot::add_recent(room_image& out, std::size_t most) {
+  const auto bound = std::min<std::uint64_t>(most, std::numeric_limits<std::uint32_t>::max());
+  out.recent = all(db_.run("SELECT " MARU_COMMAND_COLUMNS " FROM commands WHERE room = ? "
+                           "ORDER BY seq DESC, author DESC, id DESC LIMIT ?",
+                           out.room.id, bound + 1),
+                   command_of);
+  out.recent_is_all = out.recent.size() <= bound;
+  if (!out.recent_is_all) out.recent.pop_back();
+  std::reverse(out.recent.begin(), out.recent.end());
+}
+
+std::optional<room_image> snapshot::image(const uuid& id, std::size_t recent_commands) {
+  room_image out;
+  std::uint64_t tail = 0;
+  {
+    auto q = db_.run("SELECT " MARU_ROOM_COLUMNS ", r.tail FROM rooms r WHERE r.id = ?", id);
+    if (!q.next()) return std::nullopt;
+    out.room = room_of(q);
+    tail = q.count(room_columns);
+  }
+  out.members = all(db_.run("SELECT " MARU_MEMBER_COLUMNS " FROM members WHERE room = ?", id), member_of);
+  out.unfinished = all(db_.run("SELECT " MARU_ANSWER_COLUMNS " FROM answers "
+                               "WHERE room = ? AND end_seq IS NULL ORDER BY question_seq, id",
+                               id),
+                       answer_of);
+  for (const auto& answer : out.unfinished)
+    if (auto joined = joined_checkpoint(answer)) out.checkpoints.push_back(std::move(*joined));
+  add_recent(out, recent_commands);
+  if (tail != 0) out.tail = event_at(id, tail);
+  return out;
+}
+
+std::vector<room_summary> snapshot::rooms_of(const uuid& account, std::optional<rooms_cursor> before,
+                                             std::size_t most) {
+  std::vector<room_summary> out;
+  {
+    // Rooms of one person are few enough to sort; an index by activity would cost every message a write.
+    auto q = db_.run("SELECT " MARU_ROOM_COLUMNS ", r.members, m.last_read FROM members m "
+                     "JOIN rooms r ON r.id = m.room "
+                     "WHERE m.account = ?1 AND (?2 IS NULL OR (r.active_at, r.id) < (?2, ?3)) "
+                     "ORDER BY r.active_at DESC, r.id DESC LIMIT ?4",
+                     account, before ? std::optional(before->active_at) : std::nullopt,
+                     before ? before->room : uuid{}, clamped(most));
+    while (q.next()) {
+      auto& s = out.emplace_back();
+      s.room = room_of(q);
+      s.members = q.small(room_columns);
+      const auto read = q.count(room_columns + 1);
+      s.unread = s.room.head > read ? s.room.head - read : 0;
+    }
+  }
+  for (auto& s : out)
+    s.last = event_at(s.room.id, s.room.head);
+  return out;
+}
+
+std::vector<event_row> snapshot::chain(const uuid& room, const uuid& id, std::size_t most,
+                                       std::size_t bytes) {
+  std::vector<event_row> out;
+  std::size_t sum = 0;
+  std::optional<uuid> next = id;
+  while (next && out.size() < most) {
+    auto row = event(room, *next);
+    // A parent is older than its child: no data can make this walk in a circle.
+    if (!row || (!out.empty() && row->seq >= out.back().seq)) break;
+    sum += row->data.size();
+    if (!out.empty() && sum > bytes) break;
+    next = row->parent;
+    out.push_back(std::move(*row));
+  }
+  return out;
+}
+
+// Leaves the snapshot; what a failed end means shows at the next begin.
+void leave(connection& db) {
+  try {
+    db.roll_back();
+  } catch (const error&) {
+  }
+}
+
+} // namespace
+
+read_result read_snapshot(connection& db, const read_job& job) {
+  read_result out;
+  try {
+    db.exec("BEGIN");
+    snapshot view(db);
+    job(view);
+  } catch (const error& e) {
+    out = {e.detail, e.corrupt()};
+  } catch (const read_error& e) {
+    out.failed = e.detail;
+  } catch (const std::exception& e) {
+    out.failed = e.what();
+  } catch (...) {
+    out.failed = "the read was broken off";
+  }
+  leave(db);
+  return out;
+}
+
+} // namespace maru::storage::sqlite

@@ -1,0 +1,146 @@
+#pragma once
+
+// The thin layer over the C interface: a connection with its prepared statements, and a run of one of them.
+// Nothing here is thread-safe; a connection belongs to one thread at a time.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/uuid.hpp"
+#include "storage/store.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace maru::storage::sqlite {
+
+// Thrown by everything below. To those who use a reader it is a read_error.
+struct error : read_error {
+  error(int code, int os_errno, std::string detail)
+      : read_error{std::move(detail)}, code(code), os_errno(os_errno) {}
+
+  int code;     // extended result code
+  int os_errno; // of the system call behind it, if any
+
+  // What the failure means for the work in which it happened.
+  [[nodiscard]] failure meaning() const;
+  [[nodiscard]] bool corrupt() const;
+};
+
+// Bytes that are not text.
+struct blob {
+  std::string_view bytes;
+};
+
+// One run of a prepared statement; gives it back at its end.
+class query {
+public:
+  // `copies`: whether bound bytes must outlive the call that binds them.
+  query(sqlite3* db, sqlite3_stmt* statement, bool copies);
+  query(query&& other) noexcept;
+  query(const query&) = delete;
+  query& operator=(const query&) = delete;
+  query& operator=(query&&) = delete;
+  ~query();
+
+  template <class... Values>
+  void bind_all(const Values&... values) {
+    int i = 0;
+    (bind(++i, values), ...);
+  }
+
+  // Moves to the next row; false when there is none.
+  bool next();
+
+  [[nodiscard]] bool null(int column) const;
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] std::uint64_t count(int column) const { return static_cast<std::uint64_t>(integer(column)); }
+  [[nodiscard]] std::uint32_t small(int column) const { return static_cast<std::uint32_t>(integer(column)); }
+  [[nodiscard]] std::string bytes(int column) const;
+  [[nodiscard]] uuid id(int column) const;
+  [[nodiscard]] std::optional<std::int64_t> maybe_integer(int column) const;
+  [[nodiscard]] std::optional<uuid> maybe_id(int column) const;
+
+private:
+  void bind(int i, std::int64_t value);
+  void bind(int i, std::uint64_t value) { bind(i, static_cast<std::int64_t>(value)); }
+  void bind(int i, std::uint32_t value) { bind(i, static_cast<std::int64_t>(value)); }
+  void bind(int i, std::string_view text);
+  void bind(int i, const std::string& text) { bind(i, std::string_view(text)); }
+  void bind(int i, const char* text) { bind(i, std::string_view(text)); }
+  void bind(int i, blob value);
+  void bind(int i, const uuid& value);
+  void bind_null(int i);
+
+  template <class Value>
+  void bind(int i, const std::optional<Value>& value) {
+    if (value)
+      bind(i, *value);
+    else
+      bind_null(i);
+  }
+
+  void check(int code) const;
+
+  sqlite3* db_;
+  sqlite3_stmt* statement_;
+  bool copies_;
+};
+
+class connection {
+public:
+  enum class mode : std::uint8_t { write, read };
+
+  // Throws error. The file exists already, though it may be empty.
+  connection(const std::filesystem::path& file, mode how);
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+  ~connection();
+
+  // `sql` has static storage: prepared statements are kept under it.
+  template <class... Values>
+  query run(std::string_view sql, const Values&... values) {
+    query q(db_, prepared(sql), true);
+    q.bind_all(values...);
+    return q;
+  }
+
+  // Runs to the end; returns how many rows it changed.
+  template <class... Values>
+  int exec(std::string_view sql, const Values&... values) {
+    query q(db_, prepared(sql), false);
+    q.bind_all(values...);
+    while (q.next()) {
+    }
+    return last_changes();
+  }
+
+  // Several statements, not kept.
+  void script(const std::string& sql);
+
+  [[nodiscard]] bool in_transaction() const;
+  [[nodiscard]] std::int64_t changes_so_far() const;
+  void roll_back(); // if in a transaction
+
+  // Commits go to a write-ahead log from here on; the file remembers.
+  void use_log();
+  // Pages in the write-ahead log after the last commit.
+  [[nodiscard]] int log_pages() const { return log_pages_; }
+  // Moves the log into the file as far as readers allow; `insist` waits for them.
+  void checkpoint(bool insist);
+
+private:
+  sqlite3_stmt* prepared(std::string_view sql);
+  [[nodiscard]] int last_changes() const;
+  void configure(mode how);
+
+  sqlite3* db_ = nullptr;
+  std::unordered_map<std::string_view, sqlite3_stmt*> statements_;
+  int log_pages_ = 0;
+};
+
+} // namespace maru::storage::sqlite

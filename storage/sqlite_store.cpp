@@ -1,0 +1,256 @@
+#include "storage/sqlite_store.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "config/limits.hpp"
+#include "storage/sqlite_apply.hpp"
+#include "storage/sqlite_reader.hpp"
+#include "storage/sqlite_schema.hpp"
+
+namespace maru::storage::sqlite {
+
+namespace {
+
+// What belongs to others must not end a thread of the store.
+template <class Function, class... Values>
+void tell(const Function& whom, Values&&... what) {
+  if (!whom) return;
+  try {
+    whom(std::forward<Values>(what)...);
+  } catch (...) {
+  }
+}
+
+} // namespace
+
+std::unique_ptr<store> open_store(const std::filesystem::path& file, open_options options) {
+  try {
+    return std::make_unique<sqlite_store>(file, std::move(options));
+  } catch (const error& e) {
+    throw open_error{"cannot open the database " + file.string() + ": " + e.detail};
+  }
+}
+
+sqlite_store::sqlite_store(const std::filesystem::path& file, open_options options)
+    : options_(std::move(options)), lock_(file), write_connection_(lock_.database(), connection::mode::write),
+      writer_(write_connection_, options_.probe) {
+  migrate(write_connection_);
+  write_connection_.use_log();
+  for (std::uint32_t i = 0; i < std::max(options_.readers, 1U); ++i)
+    read_connections_.emplace_back(lock_.database(), connection::mode::read);
+  if (options_.threads == threading::own) start();
+}
+
+sqlite_store::~sqlite_store() { stop(); }
+
+void sqlite_store::start() {
+  try {
+    for (auto& db : read_connections_)
+      read_threads_.emplace_back([this, &db] { read_until_closed(db); });
+    write_thread_ = std::thread([this] { write_until_closed(); });
+  } catch (...) {
+    stop();
+    throw;
+  }
+}
+
+// Reads first: their jobs may submit steps. A completion that reads after that is told that it cannot.
+void sqlite_store::stop() {
+  if (options_.threads == threading::manual)
+    while (pump() != 0) {
+    }
+  {
+    const std::lock_guard guard(reads_mutex_);
+    reads_stage_ = stage::closing;
+  }
+  reads_changed_.notify_all();
+  for (auto& thread : read_threads_)
+    thread.join();
+  {
+    const std::lock_guard guard(steps_mutex_);
+    steps_stage_ = stage::closing;
+  }
+  steps_changed_.notify_all();
+  if (write_thread_.joinable()) write_thread_.join();
+}
+
+// --- writing ----------------------------------------------------------------------------------------------
+
+void sqlite_store::submit(step s, completion done) {
+  waiting_step waiting{std::move(s), std::move(done), 0};
+  waiting.bytes = weight_of(waiting.what);
+  auto refused = failure::none;
+  {
+    const std::lock_guard guard(steps_mutex_);
+    // One step is always let in, however big.
+    if (steps_stage_ == stage::closed)
+      refused = failure::unavailable;
+    else if (counters_.queued_steps != 0 &&
+             counters_.queued_bytes + waiting.bytes > limits::store_queue_bytes)
+      refused = failure::overloaded;
+    if (refused == failure::none) {
+      ++counters_.queued_steps;
+      counters_.queued_bytes += waiting.bytes;
+      steps_.push_back(std::move(waiting));
+    } else {
+      ++counters_.refused;
+    }
+  }
+  if (refused == failure::none)
+    steps_changed_.notify_one();
+  else
+    tell(waiting.done,
+         outcome{refused, refused == failure::overloaded ? "too much waits to be written" : "closed",
+                 std::nullopt});
+}
+
+std::vector<sqlite_store::waiting_step> sqlite_store::take_group() {
+  const auto size = std::min(steps_.size(), limits::commit_group_steps);
+  const auto end = steps_.begin() + static_cast<std::ptrdiff_t>(size);
+  std::vector<waiting_step> group(std::make_move_iterator(steps_.begin()), std::make_move_iterator(end));
+  steps_.erase(steps_.begin(), end);
+  return group;
+}
+
+void sqlite_store::write_until_closed() {
+  for (;;) {
+    std::vector<waiting_step> group;
+    {
+      std::unique_lock guard(steps_mutex_);
+      steps_changed_.wait(guard, [this] { return !steps_.empty() || steps_stage_ != stage::open; });
+      if (steps_.empty()) {
+        steps_stage_ = stage::closed;
+        return;
+      }
+      group = take_group();
+    }
+    run_group(std::move(group));
+  }
+}
+
+std::vector<outcome> sqlite_store::commit(const std::vector<waiting_step>& group) {
+  if (fatal_) return {group.size(), outcome{failure::fatal, "the store has failed before", std::nullopt}};
+  std::vector<const step*> steps;
+  steps.reserve(group.size());
+  for (const auto& waiting : group)
+    steps.push_back(&waiting.what);
+  const std::lock_guard guard(writing_);
+  return writer_.commit(steps);
+}
+
+void sqlite_store::run_group(std::vector<waiting_step> group) {
+  auto results = commit(group);
+  if (results.front().why == failure::fatal) end_for(results.front().detail);
+  account_for(group, results);
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    tell(group[i].done, std::move(results[i]));
+    group[i] = {}; // what the step held goes now, not with the group's last
+  }
+  if (fatal_) return;
+  std::optional<std::string> ended;
+  {
+    const std::lock_guard guard(writing_);
+    ended = writer_.tidy();
+  }
+  if (ended) end_for(*ended);
+}
+
+void sqlite_store::account_for(const std::vector<waiting_step>& group, const std::vector<outcome>& results) {
+  std::size_t bytes = 0;
+  for (const auto& waiting : group)
+    bytes += waiting.bytes;
+  const auto refused = std::count_if(results.begin(), results.end(), [](const auto& r) { return !r; });
+  const std::lock_guard guard(steps_mutex_);
+  counters_.steps += group.size();
+  counters_.groups += 1;
+  counters_.refused += static_cast<std::uint64_t>(refused);
+  counters_.queued_steps -= group.size();
+  counters_.queued_bytes -= bytes;
+}
+
+void sqlite_store::end_for(const std::string& why) {
+  if (!fatal_.exchange(true)) tell(options_.on_fatal, why);
+}
+
+std::uint64_t sqlite_store::claim_shards(const std::string& node) {
+  const std::lock_guard guard(writing_);
+  try {
+    return writer_.claim(node);
+  } catch (const error& e) {
+    throw open_error{"cannot take the shards: " + e.detail};
+  }
+}
+
+counters sqlite_store::count() const {
+  const std::lock_guard guard(steps_mutex_);
+  return counters_;
+}
+
+// --- reading ----------------------------------------------------------------------------------------------
+
+void sqlite_store::read(read_job job, read_failed failed) {
+  const char* refused = nullptr;
+  {
+    const std::lock_guard guard(reads_mutex_);
+    if (reads_stage_ == stage::closed)
+      refused = "closed";
+    else if (reads_.size() >= limits::reads_waiting)
+      refused = "too many reads wait";
+    else
+      reads_.push_back({std::move(job), std::move(failed)});
+  }
+  if (refused == nullptr)
+    reads_changed_.notify_one();
+  else
+    tell(failed, refused);
+}
+
+void sqlite_store::read_until_closed(connection& db) {
+  for (;;) {
+    waiting_read next;
+    {
+      std::unique_lock guard(reads_mutex_);
+      reads_changed_.wait(guard, [this] { return !reads_.empty() || reads_stage_ != stage::open; });
+      if (reads_.empty()) {
+        reads_stage_ = stage::closed;
+        return;
+      }
+      next = std::move(reads_.front());
+      reads_.pop_front();
+    }
+    run_read(db, next);
+  }
+}
+
+void sqlite_store::run_read(connection& db, const waiting_read& what) {
+  if (options_.probe)
+    if (const auto why = options_.probe("read"); why != failure::none)
+      return tell(what.failed, std::string(word(why)));
+  auto result = read_snapshot(db, what.job);
+  if (result.corrupt) end_for(*result.failed);
+  if (result.failed) tell(what.failed, std::move(*result.failed));
+}
+
+// --- by hand ----------------------------------------------------------------------------------------------
+
+std::size_t sqlite_store::pump() {
+  if (options_.threads != threading::manual) return 0;
+  std::vector<waiting_step> group;
+  {
+    const std::lock_guard guard(steps_mutex_);
+    group = take_group();
+  }
+  auto handled = group.size();
+  if (!group.empty()) run_group(std::move(group));
+  std::deque<waiting_read> reads;
+  {
+    const std::lock_guard guard(reads_mutex_);
+    reads.swap(reads_);
+  }
+  for (const auto& what : reads)
+    run_read(read_connections_.front(), what);
+  return handled + reads.size();
+}
+
+} // namespace maru::storage::sqlite

@@ -1,0 +1,51 @@
+#include "tests/support/net_rig.hpp"
+
+#include <stdexcept>
+
+namespace maru::tests {
+
+fake_front::fake_front() {
+  on_call = [](const std::string& token, const actors::api::request& what) -> actors::api::reply {
+    if (token != "good") return refusal{code::unauthenticated, "", 0};
+    if (std::holds_alternative<actors::api::identify>(what))
+      return actors::identity{id_of(some_id), id_of(other_id), "ada", "Ada", "user"};
+    return refusal{code::not_found, "", 0};
+  };
+}
+
+actors::connection_ptr fake_front::wait_hello() {
+  std::unique_lock lock{mutex_};
+  if (!changed_.wait_for(lock, patience, [&] { return from_ != nullptr; }))
+    throw std::runtime_error("nobody said hello");
+  return std::exchange(from_, nullptr);
+}
+
+net_rig::net_rig() {
+  settings.server.listen = {"127.0.0.1:0"};
+  settings.server.io_threads = 2;
+}
+
+void net_rig::start() {
+  codec = net::make_codec(settings, "1.2.3", "here");
+  const auto lookup = [this](std::string_view path) -> std::optional<net::asset> {
+    const auto at = files.find(std::string{path});
+    if (at == files.end()) return std::nullopt;
+    return net::asset{at->second, net::content_type(path)};
+  };
+  server = std::make_unique<net::server>(net::server_deps{front, settings, time, "1.2.3", "here", lookup});
+  server->start();
+  address = server->addresses().front();
+}
+
+actors::connection_ptr net_rig::greet(ws_client& who) {
+  who.send(R"({"type":"hello","client":"test"})");
+  return front.wait_hello();
+}
+
+actors::frame_ptr text_frame(std::string json) {
+  auto out = std::make_shared<actors::frame>();
+  out->bytes = std::move(json);
+  return out;
+}
+
+} // namespace maru::tests

@@ -1,0 +1,104 @@
+#include "tests/unit/storage_kit.hpp"
+
+using namespace maru;
+using namespace maru::storage;
+using namespace maru::storage::tests;
+
+namespace {
+
+account_row account(std::uint64_t n, const std::string& login) {
+  return {id_of('u', n), login, login, "", "hash", "user", R"({"theme":"dark"})", 10};
+}
+
+} // namespace
+
+TEST_CASE("the first account of an empty server is its admin, and only that one") {
+  bench b;
+  b.put({create_account{account(1, "ana")}});
+  b.put({create_account{account(2, "bo")}});
+  b.group();
+  CHECK(b.look([](reader& r) {
+           CHECK(r.account(id_of('u', 1)).value().role == "admin");
+           CHECK(r.account_by_login("bo").value().role == "user");
+           CHECK(r.accounts(10).size() == 2);
+           CHECK(r.accounts(1).size() == 1);
+           CHECK_FALSE(r.account_by_login("nobody"));
+           CHECK_FALSE(r.account(id_of('u', 3)));
+         }).empty());
+}
+
+TEST_CASE("the first account stays a user where that is asked for") {
+  bench b;
+  b.must({create_account{account(1, "ana"), false}});
+  CHECK(b.look([](reader& r) { CHECK(r.account(id_of('u', 1)).value().role == "user"); }).empty());
+}
+
+TEST_CASE("a login is taken once, by sign-up and by change") {
+  bench b;
+  b.must({create_account{account(1, "ana")}});
+  b.must({create_account{account(2, "bo")}});
+  CHECK(b.commit({create_account{account(3, "ana")}}).why == failure::conflict);
+  auto row = account(2, "ana");
+  CHECK(b.commit({update_account{row}}).why == failure::conflict);
+  row.login = "cy";
+  row.settings = "{}";
+  b.must({update_account{row}});
+  CHECK(b.commit({update_account{account(9, "di")}}).why == failure::conflict);
+  CHECK(b.look([](reader& r) {
+           CHECK(r.account_by_login("cy").value().settings == "{}");
+           CHECK_FALSE(r.account_by_login("bo"));
+         }).empty());
+}
+
+TEST_CASE("a refresh token works once, and keeps what the same nonce is answered with") {
+  bench b;
+  refresh_row token{std::string("h\0sh", 4), id_of('f', 1), id_of('u', 1), 99, std::nullopt, "", ""};
+  b.must({create_family{{id_of('f', 1), id_of('u', 1), 5, std::nullopt}}, add_refresh{token}});
+  CHECK(b.commit({add_refresh{token}}).why == failure::conflict);
+  b.must({use_refresh{token.hash, 50, "nonce", std::string("\0\x01sealed", 8)}});
+  CHECK(b.commit({use_refresh{token.hash, 51, "other", "x"}}).why == failure::conflict);
+  CHECK(b.commit({use_refresh{"unknown", 51, "other", "x"}}).why == failure::conflict);
+  CHECK(b.look([&](reader& r) {
+           const auto got = r.refresh(token.hash).value();
+           CHECK(got.used_at == 50);
+           CHECK(got.nonce == "nonce");
+           CHECK(got.successor == std::string("\0\x01sealed", 8));
+           CHECK(got.family == id_of('f', 1));
+           CHECK_FALSE(r.refresh("unknown"));
+         }).empty());
+}
+
+TEST_CASE("families are revoked one by one, or all of an account but one; the first time stands") {
+  bench b;
+  for (std::uint64_t n = 1; n <= 4; ++n)
+    b.must({create_family{{id_of('f', n), id_of('u', n == 4 ? 2 : 1), 5, std::nullopt}}});
+  b.must({revoke_family{id_of('f', 1), 20}});
+  b.must({revoke_account_families{id_of('u', 1), id_of('f', 2), 30}});
+  CHECK(b.look([](reader& r) {
+           CHECK(r.family(id_of('f', 1)).value().revoked_at == 20);
+           CHECK_FALSE(r.family(id_of('f', 2)).value().revoked_at);
+           CHECK(r.family(id_of('f', 3)).value().revoked_at == 30);
+           CHECK_FALSE(r.family(id_of('f', 4)).value().revoked_at);
+           CHECK(r.families_revoked_since(20).size() == 2);
+           CHECK(r.families_revoked_since(21).size() == 1);
+         }).empty());
+  b.must({revoke_account_families{id_of('u', 1), std::nullopt, 40}});
+  CHECK(b.look([](reader& r) {
+           CHECK(r.family(id_of('f', 2)).value().revoked_at == 40);
+           CHECK(r.family(id_of('f', 3)).value().revoked_at == 30);
+         }).empty());
+}
+
+TEST_CASE("keys survive, bytes and all") {
+  bench b;
+  const std::string secret("\0\xff\x01 key", 7);
+  b.must({put_key{{"k1", "old", 1}}, put_key{{"k2", secret, 2}}});
+  b.must({put_key{{"k1", secret, 1}}});
+  b.reopen();
+  CHECK(b.look([&](reader& r) {
+           const auto keys = r.keys();
+           REQUIRE(keys.size() == 2);
+           CHECK(keys[0].id == "k1");
+           CHECK(keys[0].secret == secret);
+         }).empty());
+}
