@@ -38,7 +38,8 @@ void agent_state::take_mailbox(mailbox_read& read) {
   for (auto& item : read.items) {
     const auto& a = item.answer;
     if (a.end_seq || (work && work->q.answer == a.id)) continue;
-    const auto known = std::find_if(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == a.id; });
+    const auto known =
+        std::find_if(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == a.id; });
     if (known != queue.end()) {
       now.push_back(*known);
       queue.erase(known);
@@ -50,7 +51,8 @@ void agent_state::take_mailbox(mailbox_read& read) {
                    a.attempt > 0 && !mine});
   }
   // What was enqueued while the read was under way comes after what it found.
-  for (auto& q : queue) now.push_back(q);
+  for (auto& q : queue)
+    now.push_back(q);
   queue = std::move(now);
   loaded = true;
   if (!queue.empty() && !room) find_room();

@@ -2,7 +2,8 @@
 
 // One LLM agent in one room. It works its durable mailbox in order, one question at a time. Invariants:
 // - Nothing of an attempt is told before the commit that began the attempt (the gate).
-// - It never ends an answer itself: it asks the room, and lets go of the question only when told that it ended.
+// - It never ends an answer itself: it asks the room, and lets go of the question only when told that it
+// ended.
 
 #include <deque>
 
@@ -31,8 +32,8 @@ struct agent_tick {
   std::uint64_t work = 0; // which work it was set for
 };
 
-using agent_self =
-    agent_actor::extend<caf::reacts_to<mailbox_read>, caf::reacts_to<context_read>, caf::reacts_to<agent_tick>>;
+using agent_self = agent_actor::extend<caf::reacts_to<mailbox_read>, caf::reacts_to<context_read>,
+                                       caf::reacts_to<agent_tick>>;
 
 struct queued_question {
   uuid answer, question;
@@ -48,17 +49,17 @@ struct agent_work {
   std::uint32_t attempt = 1;
   bool have_turns = false;
   std::vector<llm::turn> turns;
-  std::size_t provider = 0;      // index into the agent's list
-  std::uint64_t call = 0;        // 0: none running
+  std::size_t provider = 0; // index into the agent's list
+  std::uint64_t call = 0;   // 0: none running
   caller_actor caller;
   bool gate_open = false;
   std::uint64_t begin_ticket = 0; // 0: no commit under way
   answer_state state = answer_state::thinking;
   std::uint64_t n = 0;
   std::string text;
-  std::uint64_t base_n = 0;       // what the attempt began with
+  std::uint64_t base_n = 0; // what the attempt began with
   std::size_t base_bytes = 0;
-  std::uint64_t kept_n = 0;       // checkpointed
+  std::uint64_t kept_n = 0; // checkpointed
   std::size_t kept_bytes = 0;
   std::int64_t kept_at = 0;
   bool checkpoint_set = false;

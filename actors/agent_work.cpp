@@ -53,7 +53,8 @@ void agent_state::read_context() {
   const bool keep = work->q.recovered && continues();
   read_into(
       self, svc.store, caf::actor_cast<agent_self>(self),
-      [room = who.room, name = who.agent, q = work->q, keep, budget = settings.context_tokens](storage::reader& from) {
+      [room = who.room, name = who.agent, q = work->q, keep,
+       budget = settings.context_tokens](storage::reader& from) {
         context_read read;
         read.answer = q.answer;
         read.turns = context_of(from, room, q.question, name, budget);
@@ -91,7 +92,8 @@ void agent_state::commit_begin() {
   if (w.q.recovered)
     parts.push_back(storage::defer_entry{mailbox, w.q.answer, svc.time->unix_ms(), w.q.failures, w.q.losses});
   if (w.base_bytes > 0)
-    parts.push_back(storage::append_checkpoint{{w.q.answer, w.attempt, w.base_n, w.text.substr(0, w.base_bytes)}});
+    parts.push_back(
+        storage::append_checkpoint{{w.q.answer, w.attempt, w.base_n, w.text.substr(0, w.base_bytes)}});
   w.begin_ticket = next_ticket++;
   self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.begin_ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
@@ -139,7 +141,8 @@ void agent_state::call_model() {
   start.what.prefix = w.text;
   start.what.max_tokens = settings.max_answer_tokens;
   w.kept_at = svc.time->steady_ms();
-  self->request(svc.callers, caf::infinite, std::move(start), caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)))
+  self->request(svc.callers, caf::infinite, std::move(start),
+                caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)))
       .then(
           [this, call = w.call](caller_actor& caller) {
             if (!work || work->call != call) return self->send(caller, cancel_call{call});
@@ -161,7 +164,8 @@ void agent_state::pieces(call_pieces& what) {
   svc.reach("agent.pieces");
   auto& w = *work;
   pieces_made made{w.q.answer, w.attempt, 0, 0, ""};
-  for (auto& p : what.pieces) made.text += p;
+  for (auto& p : what.pieces)
+    made.text += p;
   made.count = static_cast<std::uint32_t>(what.pieces.size());
   made.n = w.n + made.count;
   w.n = made.n;
@@ -179,8 +183,10 @@ void agent_state::ended(const call_ended& what) {
   svc.reach("agent.ended");
   work->call = 0;
   work->caller = nullptr;
-  if (what.how.what == llm::fault::none) answered(what.how);
-  else failed(what.how);
+  if (what.how.what == llm::fault::none)
+    answered(what.how);
+  else
+    failed(what.how);
 }
 
 void agent_state::answered(const llm::outcome& how) {
@@ -196,8 +202,8 @@ void agent_state::answered(const llm::outcome& how) {
 
 void agent_state::failed(const llm::outcome& how) {
   auto& w = *work;
-  spdlog::warn("room {} answer {} attempt {}: provider failed: {} {} {}", who.room.str(), w.q.answer.str(), w.attempt,
-               llm::word(how.what), how.http_status, how.detail);
+  spdlog::warn("room {} answer {} attempt {}: provider failed: {} {} {}", who.room.str(), w.q.answer.str(),
+               w.attempt, llm::word(how.what), how.http_status, how.detail);
   const auto* m = model();
   ++w.q.provider_failures;
   if (!how.retryable || m == nullptr || w.q.provider_failures >= m->options().attempts) {
@@ -233,7 +239,8 @@ void agent_state::ask_end(finish_answer how) {
   self->send(room, *w.finish, caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
 }
 
-// Appends what is new, at most every checkpoint_ms or checkpoint_pieces, where a new attempt could go on from it.
+// Appends what is new, at most every checkpoint_ms or checkpoint_pieces, where a new attempt could go on from
+// it.
 void agent_state::checkpoint() {
   auto& w = *work;
   if (!w.gate_open || w.n == w.kept_n || !continues()) return;

@@ -44,15 +44,18 @@ bool same_secret(const std::string& one, const std::string& other) {
 nlohmann::json json_of(const std::vector<child_health>& children) {
   auto list = nlohmann::json::array();
   for (const auto& c : children)
-    list.push_back({{"name", c.name}, {"running", c.running}, {"restarts", c.restarts}, {"last_error", c.last_error}});
+    list.push_back(
+        {{"name", c.name}, {"running", c.running}, {"restarts", c.restarts}, {"last_error", c.last_error}});
   return list;
 }
 
 } // namespace
 
 api_state::~api_state() {
-  for (auto& [ticket, c] : commands) c.tell(gone);
-  for (auto& [ticket, c] : commits) c.tell(gone);
+  for (auto& [ticket, c] : commands)
+    c.tell(gone);
+  for (auto& [ticket, c] : commits)
+    c.tell(gone);
 }
 
 void api_state::take(std::string& token, api::request& what, api::replied& tell) {
@@ -60,9 +63,10 @@ void api_state::take(std::string& token, api::request& what, api::replied& tell)
   const auto fail = [tell](const caf::error&) { tell(gone); };
   const bool operator_asks = !svc.control_token.empty() && same_secret(token, svc.control_token);
   if (operator_asks && std::holds_alternative<api::get_tree>(what)) return tree(std::move(tell));
-  const bool accounts = std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
-                        std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
-                        std::holds_alternative<api::get_me>(what) || std::holds_alternative<api::change_me>(what);
+  const bool accounts =
+      std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
+      std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
+      std::holds_alternative<api::get_me>(what) || std::holds_alternative<api::change_me>(what);
   if (accounts) {
     self->request(svc.accounts, caf::infinite, std::move(token), std::move(what))
         .then([tell](api::reply& reply) { tell(std::move(reply)); }, fail);
@@ -85,9 +89,15 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
   if (const auto* r = std::get_if<api::get_room>(&what)) return get_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_events>(&what)) return get_events(who, *r, std::move(tell));
   if (auto* p = std::get_if<api::post_message>(&what)) {
-    post_message post{std::move(p->id), p->key, std::move(p->text), !p->agents.has_value(),
-                      p->agents.value_or(std::vector<std::string>{}), p->parent_is, p->parent,
-                      p->reply_to.has_value(), p->reply_to.value_or(uuid{})};
+    post_message post{std::move(p->id),
+                      p->key,
+                      std::move(p->text),
+                      !p->agents.has_value(),
+                      p->agents.value_or(std::vector<std::string>{}),
+                      p->parent_is,
+                      p->parent,
+                      p->reply_to.has_value(),
+                      p->reply_to.value_or(uuid{})};
     return command(who, p->room, std::move(post), std::move(tell));
   }
   if (auto* s = std::get_if<api::stop_answer>(&what))
@@ -98,7 +108,8 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
 
 void api_state::list_agents(const api::replied& tell) const {
   api::agents_view view;
-  for (const auto& a : svc.settings->agents) view.agents.push_back({a.name, a.model});
+  for (const auto& a : svc.settings->agents)
+    view.agents.push_back({a.name, a.model});
   tell(std::move(view));
 }
 
@@ -110,7 +121,8 @@ void api_state::list_rooms(const identity& who, const api::list_rooms& what, api
   run_read read;
   read.job = [user = who.user, before, most, tell](storage::reader& from) {
     api::rooms_view view;
-    for (auto& s : from.rooms_of(user, before, most)) view.rooms.push_back(view_of(s));
+    for (auto& s : from.rooms_of(user, before, most))
+      view.rooms.push_back(view_of(s));
     if (view.rooms.size() == most)
       view.next = std::to_string(view.rooms.back().room.active_at) + "." + view.rooms.back().room.id.str();
     tell(std::move(view));
@@ -129,7 +141,8 @@ void api_state::create_room(const identity& who, api::create_room& what, api::re
     if (std::find(agents.begin(), agents.end(), a) == agents.end()) agents.push_back(std::move(a));
   }
   if (text::length(what.title) > limits::title_chars)
-    return tell(refusal{code::too_large, "title: at most " + std::to_string(limits::title_chars) + " characters"});
+    return tell(
+        refusal{code::too_large, "title: at most " + std::to_string(limits::title_chars) + " characters"});
   const auto now = svc.time->unix_ms();
   storage::room_row row{uuid::v7(now), std::move(what.title), std::move(agents), who.user, now, 0, 1, now};
   std::vector<storage::part> parts;
@@ -138,7 +151,8 @@ void api_state::create_room(const identity& who, api::create_room& what, api::re
   const auto ticket = next_ticket++;
   const auto shard = svc.under(row.id);
   commits.emplace(ticket, api_commit{std::move(tell), api::room_view{std::move(row), {}, 0, 1}});
-  self->send(svc.store, storage::step{shard, std::move(parts)}, ticket, caf::actor_cast<commit_client>(caf::actor_cast<api_actor>(self)));
+  self->send(svc.store, storage::step{shard, std::move(parts)}, ticket,
+             caf::actor_cast<commit_client>(caf::actor_cast<api_actor>(self)));
 }
 
 void api_state::get_room(const identity& who, const api::get_room& what, api::replied tell) {
@@ -149,10 +163,12 @@ void api_state::get_room(const identity& who, const api::get_room& what, api::re
     if (!member || !row) return tell(no_room);
     api::room_view view;
     view.unread = row->head - std::min(member->last_read, row->head);
-    if (const auto last = from.events_before(room, row->head + 1, 1, limits::events_page_bytes); !last.empty())
+    if (const auto last = from.events_before(room, row->head + 1, 1, limits::events_page_bytes);
+        !last.empty())
       view.last = fact_of(last.back());
     view.room = std::move(*row);
-    if (const auto image = from.image(room, 0)) view.members = static_cast<std::uint32_t>(image->members.size());
+    if (const auto image = from.image(room, 0))
+      view.members = static_cast<std::uint32_t>(image->members.size());
     tell(std::move(view));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };
@@ -169,7 +185,8 @@ void api_state::get_events(const identity& who, const api::get_events& what, api
     const auto rows = what.after ? from.events_after(what.room, *what.after, most, limits::events_page_bytes)
                                  : from.events_before(what.room, what.before.value_or(row->head + 1), most,
                                                       limits::events_page_bytes);
-    for (const auto& r : rows) view.events.push_back(fact_of(r));
+    for (const auto& r : rows)
+      view.events.push_back(fact_of(r));
     tell(std::move(view));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };
@@ -218,8 +235,10 @@ void api_state::done(command_done& how) {
 void api_state::committed(const commit_done& done) {
   const auto node = commits.extract(done.ticket);
   if (node.empty()) return;
-  if (done.how) node.mapped().tell(std::move(node.mapped().with));
-  else node.mapped().tell(refusal_of(done.how.why));
+  if (done.how)
+    node.mapped().tell(std::move(node.mapped().with));
+  else
+    node.mapped().tell(refusal_of(done.how.why));
 }
 
 void api_state::went_down(const caf::down_msg& down) {
@@ -246,7 +265,8 @@ void api_state::hello(connection_ptr from, identity who, hello_in what) {
 
 void api_state::tree(api::replied tell) {
   self->request(svc.root, caf::infinite, tree_atom::value)
-      .then([this, tell](const std::vector<child_health>& children) { tree_of(0, json_of(children).dump(), tell); },
+      .then([this,
+             tell](const std::vector<child_health>& children) { tree_of(0, json_of(children).dump(), tell); },
             [tell](const caf::error&) { tell(gone); });
 }
 
@@ -273,7 +293,9 @@ api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   return {
       [&s](std::string& token, api::request& what, api::replied& tell) { s.take(token, what, tell); },
-      [&s](const connection_ptr& from, const identity& who, const hello_in& what) { s.hello(from, who, what); },
+      [&s](const connection_ptr& from, const identity& who, const hello_in& what) {
+        s.hello(from, who, what);
+      },
       [&s](command_done& how) { s.done(how); },
       [&s](const commit_done& done) { s.committed(done); },
   };

@@ -14,8 +14,8 @@ struct caller_state {
 };
 
 // The stream's own thread tells the agent; the caller is there to be ended, and to end with its agent.
-caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> self, services svc, start_call what,
-                                   agent_actor agent) {
+caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> self, services svc,
+                                   start_call what, agent_actor agent) {
   end_on_exception(self, "caller");
   self->monitor(agent);
   self->set_down_handler([self](const caf::down_msg&) { self->quit(); });

@@ -11,7 +11,8 @@ refusal refusal_of(storage::failure why) {
   case storage::failure::overloaded:
     return {code::overloaded, "too much is waiting to be stored; try again", limits::retry_after_ms};
   default:
-    return {code::storage_unavailable, "nothing can be stored at the moment; try again", limits::retry_after_ms};
+    return {code::storage_unavailable, "nothing can be stored at the moment; try again",
+            limits::retry_after_ms};
   }
 }
 

@@ -31,13 +31,15 @@ void end_on_exception(Self* self, std::string who) {
   });
 }
 
-// Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be read.
-// Both capture values and handles only.
+// Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be
+// read. Both capture values and handles only.
 template <class Self, class Handle, class Fetch, class Failed>
 void read_into(Self* self, const store_actor& store, Handle to, Fetch fetch, Failed failed) {
   run_read request;
   request.job = [to, fetch = std::move(fetch)](storage::reader& from) { caf::anon_send(to, fetch(from)); };
-  request.failed = [to, failed = std::move(failed)](std::string why) { caf::anon_send(to, failed(std::move(why))); };
+  request.failed = [to, failed = std::move(failed)](std::string why) {
+    caf::anon_send(to, failed(std::move(why)));
+  };
   self->send(store, std::move(request));
 }
 

@@ -11,17 +11,22 @@ std::string dump(const json& j) { return j.dump(-1, ' ', false, json::error_hand
 
 json asked_json(const std::vector<asked>& answers) {
   auto list = json::array();
-  for (const auto& a : answers) list.push_back({{"answer", a.answer.str()}, {"agent", a.agent}});
+  for (const auto& a : answers)
+    list.push_back({{"answer", a.answer.str()}, {"agent", a.agent}});
   return list;
 }
 
 json of_answer(const answer_fact& what, const std::string& text) {
-  return {{"answer", what.answer.str()}, {"question", what.question.str()}, {"agent", what.agent}, {"text", text}};
+  return {{"answer", what.answer.str()},
+          {"question", what.question.str()},
+          {"agent", what.agent},
+          {"text", text}};
 }
 
 } // namespace
 
-std::string message(const post_message& what, const std::optional<uuid>& parent, const std::vector<asked>& answers) {
+std::string message(const post_message& what, const std::optional<uuid>& parent,
+                    const std::vector<asked>& answers) {
   json j{{"text", what.text}, {"client_id", what.id}, {"answers", asked_json(answers)}};
   if (parent) j["parent"] = parent->str();
   if (what.has_reply_to) j["reply_to"] = what.reply_to.str();

@@ -10,7 +10,8 @@
 
 namespace maru::actors::event_data {
 
-std::string message(const post_message& what, const std::optional<uuid>& parent, const std::vector<asked>& answers);
+std::string message(const post_message& what, const std::optional<uuid>& parent,
+                    const std::vector<asked>& answers);
 std::string answered(const answer_fact& what, const finish_answer& how);
 std::string failed(const answer_fact& what, const std::string& reason);
 std::string stopped(const answer_fact& what);

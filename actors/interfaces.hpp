@@ -12,122 +12,114 @@ namespace maru::actors {
 
 // Whoever commits.
 using commit_client = caf::typed_actor<
-  // The step is on disk, or refused; in the order of submission.
-  caf::reacts_to<commit_done>>;
+    // The step is on disk, or refused; in the order of submission.
+    caf::reacts_to<commit_done>>;
 
 // Whoever sends commands to rooms.
 using room_client = caf::typed_actor<
-  // A command is on disk, or refused.
-  caf::reacts_to<command_done>>;
+    // A command is on disk, or refused.
+    caf::reacts_to<command_done>>;
 
 // Whoever subscribes to rooms.
 using room_subscriber = caf::typed_actor<
-  // Where the subscriber starts from, or why it may not.
-  caf::reacts_to<room_snapshot>>;
+    // Where the subscriber starts from, or why it may not.
+    caf::reacts_to<room_snapshot>>;
 
 // STORE: the persistence layer; everything durable passes here.
 using store_actor = caf::typed_actor<
-  // Commits the step; commit_done with the ticket goes to the client from the store's thread.
-  caf::reacts_to<storage::step, std::uint64_t, commit_client>,
-  // Runs the job on a reader.
-  caf::reacts_to<run_read>>;
+    // Commits the step; commit_done with the ticket goes to the client from the store's thread.
+    caf::reacts_to<storage::step, std::uint64_t, commit_client>,
+    // Runs the job on a reader.
+    caf::reacts_to<run_read>>;
 
 // RELAY: one per node; hands the frames of rooms to the sockets that watch them.
 using relay_client = caf::typed_actor<
-  // What the socket had before; live frames are held back from now on.
-  caf::reacts_to<watching>,
-  // Held-back frames were too many or one was missing: open again.
-  caf::reacts_to<watch_broken>>;
+    // What the socket had before; live frames are held back from now on.
+    caf::reacts_to<watching>,
+    // Held-back frames were too many or one was missing: open again.
+    caf::reacts_to<watch_broken>>;
 
 using relay_actor = caf::typed_actor<
-  // Holds back the room's frames for the socket; the room is told when the last one leaves.
-  caf::reacts_to<watch_room, relay_client>,
-  // Lets them through.
-  caf::reacts_to<go_live>,
-  // The socket no longer watches the room.
-  caf::reacts_to<unwatch_room>,
-  // The socket is closed.
-  caf::reacts_to<socket_gone>,
-  // A durable event of a room.
-  caf::reacts_to<frame_head, event_fact>,
-  // The state of an unfinished answer.
-  caf::reacts_to<frame_head, answer_fact>,
-  // More text of it.
-  caf::reacts_to<frame_head, delta_fact>>;
+    // Holds back the room's frames for the socket; the room is told when the last one leaves.
+    caf::reacts_to<watch_room, relay_client>,
+    // Lets them through.
+    caf::reacts_to<go_live>,
+    // The socket no longer watches the room.
+    caf::reacts_to<unwatch_room>,
+    // The socket is closed.
+    caf::reacts_to<socket_gone>,
+    // A durable event of a room.
+    caf::reacts_to<frame_head, event_fact>,
+    // The state of an unfinished answer.
+    caf::reacts_to<frame_head, answer_fact>,
+    // More text of it.
+    caf::reacts_to<frame_head, delta_fact>>;
 
 // AGENT: one LLM agent in one room; works its mailbox in order.
 using agent_actor = caf::typed_actor<
-  // A question is in the mailbox.
-  caf::reacts_to<question_enqueued>,
-  // The answer has ended, by whomever.
-  caf::reacts_to<answer_closed>,
-  // From the model's stream.
-  caf::reacts_to<call_pieces>,
-  caf::reacts_to<call_ended>,
-  caf::reacts_to<commit_done>>;
+    // A question is in the mailbox.
+    caf::reacts_to<question_enqueued>,
+    // The answer has ended, by whomever.
+    caf::reacts_to<answer_closed>,
+    // From the model's stream.
+    caf::reacts_to<call_pieces>, caf::reacts_to<call_ended>, caf::reacts_to<commit_done>>;
 
 // ROOM: single writer of a room: orders, validates, commits, then tells.
 using room_actor = caf::typed_actor<
-  // Posts a message for a person; command_done to the client.
-  caf::reacts_to<std::uint64_t, room_client, person, post_message>,
-  // Orders the stop of an answer; command_done to the client.
-  caf::reacts_to<std::uint64_t, room_client, person, stop_answer>,
-  // A person's device opens the room: room_snapshot to the subscriber, frames to the relay from then on.
-  caf::reacts_to<std::uint64_t, room_subscriber, person, relay_actor>,
-  // Nobody behind this relay watches any more.
-  caf::reacts_to<relay_actor>,
-  // The agent goes on with an answer after the room was started again.
-  caf::reacts_to<answer_resumed, agent_actor>,
-  // An attempt begins.
-  caf::reacts_to<answer_begun>,
-  // Text of the running attempt.
-  caf::reacts_to<pieces_made>,
-  // Asks for the end; answer_closed to the agent.
-  caf::reacts_to<finish_answer, agent_actor>,
-  caf::reacts_to<commit_done>>;
+    // Posts a message for a person; command_done to the client.
+    caf::reacts_to<std::uint64_t, room_client, person, post_message>,
+    // Orders the stop of an answer; command_done to the client.
+    caf::reacts_to<std::uint64_t, room_client, person, stop_answer>,
+    // A person's device opens the room: room_snapshot to the subscriber, frames to the relay from then on.
+    caf::reacts_to<std::uint64_t, room_subscriber, person, relay_actor>,
+    // Nobody behind this relay watches any more.
+    caf::reacts_to<relay_actor>,
+    // The agent goes on with an answer after the room was started again.
+    caf::reacts_to<answer_resumed, agent_actor>,
+    // An attempt begins.
+    caf::reacts_to<answer_begun>,
+    // Text of the running attempt.
+    caf::reacts_to<pieces_made>,
+    // Asks for the end; answer_closed to the agent.
+    caf::reacts_to<finish_answer, agent_actor>, caf::reacts_to<commit_done>>;
 
 // CALLER: runs one model stream; what it yields goes to the agent. Ends with it.
 using caller_actor = caf::typed_actor<caf::reacts_to<cancel_call>>;
 
 // CALLERS: starts a caller for each model call.
 using callers_actor = caf::typed_actor<
-  // The new caller; it tells the agent.
-  caf::replies_to<start_call, agent_actor>::with<caller_actor>>;
+    // The new caller; it tells the agent.
+    caf::replies_to<start_call, agent_actor>::with<caller_actor>>;
 
 // SESSION: one signed-in device: its subscriptions; outlives a lost connection for a while.
-using session_actor = caf::typed_actor<
-  caf::reacts_to<socket_attached>,
-  caf::reacts_to<socket_frame>,
-  caf::reacts_to<socket_drained>,
-  caf::reacts_to<socket_gone>,
-  caf::reacts_to<command_done>,
-  caf::reacts_to<room_snapshot>,
-  caf::reacts_to<watching>,
-  caf::reacts_to<watch_broken>,
-  caf::reacts_to<replay_read>,
-  // The sign-in is over: close the socket with this code.
-  caf::reacts_to<end_session>>;
+using session_actor =
+    caf::typed_actor<caf::reacts_to<socket_attached>, caf::reacts_to<socket_frame>,
+                     caf::reacts_to<socket_drained>, caf::reacts_to<socket_gone>,
+                     caf::reacts_to<command_done>, caf::reacts_to<room_snapshot>, caf::reacts_to<watching>,
+                     caf::reacts_to<watch_broken>, caf::reacts_to<replay_read>,
+                     // The sign-in is over: close the socket with this code.
+                     caf::reacts_to<end_session>>;
 
 // USER: one person: every command of theirs passes here, so their limits have one owner.
 using user_actor = caf::typed_actor<
-  // Checks the person's limits and passes the command on; command_done to the client.
-  caf::reacts_to<std::uint64_t, room_client, person, uuid, post_message>,
-  caf::reacts_to<std::uint64_t, room_client, person, uuid, stop_answer>,
-  // From rooms.
-  caf::reacts_to<command_done>,
-  // A device of this family connects: ok, or why not.
-  caf::replies_to<session_actor, uuid>::with<refusal>,
-  // The family was revoked: its sessions end.
-  caf::reacts_to<uuid>>;
+    // Checks the person's limits and passes the command on; command_done to the client.
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, post_message>,
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, stop_answer>,
+    // From rooms.
+    caf::reacts_to<command_done>,
+    // A device of this family connects: ok, or why not.
+    caf::replies_to<session_actor, uuid>::with<refusal>,
+    // The family was revoked: its sessions end.
+    caf::reacts_to<uuid>>;
 
 // DIRECTORY: finds or activates the actor behind a name.
-using directory_actor = caf::typed_actor<
-  caf::replies_to<caf::atom_constant<caf::atom("room")>, uuid>::with<room_actor>,
-  caf::replies_to<caf::atom_constant<caf::atom("user")>, uuid>::with<user_actor>,
-  caf::replies_to<caf::atom_constant<caf::atom("session")>, uuid>::with<session_actor>,
-  caf::replies_to<agent_name>::with<agent_actor>,
-  // As above where nobody waits for the handle: the sweeper wakes owners of due entries.
-  caf::reacts_to<agent_name, bool>>;
+using directory_actor =
+    caf::typed_actor<caf::replies_to<caf::atom_constant<caf::atom("room")>, uuid>::with<room_actor>,
+                     caf::replies_to<caf::atom_constant<caf::atom("user")>, uuid>::with<user_actor>,
+                     caf::replies_to<caf::atom_constant<caf::atom("session")>, uuid>::with<session_actor>,
+                     caf::replies_to<agent_name>::with<agent_actor>,
+                     // As above where nobody waits for the handle: the sweeper wakes owners of due entries.
+                     caf::reacts_to<agent_name, bool>>;
 
 using room_atom = caf::atom_constant<caf::atom("room")>;
 using user_atom = caf::atom_constant<caf::atom("user")>;
@@ -135,33 +127,33 @@ using session_atom = caf::atom_constant<caf::atom("session")>;
 
 // SUPERVISOR of actors that are started by name.
 using nursery_actor = caf::typed_actor<
-  // The living child of this name, or a new one; after a crash only once its backoff is over.
-  caf::replies_to<std::string>::with<caf::strong_actor_ptr>,
-  // Its part of the live tree.
-  caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<std::vector<child_health>>>;
+    // The living child of this name, or a new one; after a crash only once its backoff is over.
+    caf::replies_to<std::string>::with<caf::strong_actor_ptr>,
+    // Its part of the live tree.
+    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<std::vector<child_health>>>;
 
 using tree_atom = caf::atom_constant<caf::atom("tree")>;
 
 // ROOT supervisor.
 using tree_actor = caf::typed_actor<
-  // The children of the root.
-  caf::replies_to<tree_atom>::with<std::vector<child_health>>>;
+    // The children of the root.
+    caf::replies_to<tree_atom>::with<std::vector<child_health>>>;
 
 // ACCOUNTS: sign-up, login, token families, keys.
 using accounts_actor = caf::typed_actor<
-  // signup, login, refresh, logout (with the caller's access token, perhaps just expired), get_me, change_me.
-  caf::replies_to<std::string, api::request>::with<api::reply>,
-  // Whom an access token belongs to: identity or refusal.
-  caf::replies_to<std::string>::with<api::reply>>;
+    // signup, login, refresh, logout (with the caller's access token, perhaps just expired), get_me,
+    // change_me.
+    caf::replies_to<std::string, api::request>::with<api::reply>,
+    // Whom an access token belongs to: identity or refusal.
+    caf::replies_to<std::string>::with<api::reply>>;
 
 // API: one request from outside at a time to its end.
 using api_actor = caf::typed_actor<
-  // The access token, what is asked for, and who is told.
-  caf::reacts_to<std::string, api::request, api::replied>,
-  // A socket said hello: finds its session.
-  caf::reacts_to<connection_ptr, identity, hello_in>,
-  caf::reacts_to<command_done>,
-  caf::reacts_to<commit_done>>;
+    // The access token, what is asked for, and who is told.
+    caf::reacts_to<std::string, api::request, api::replied>,
+    // A socket said hello: finds its session.
+    caf::reacts_to<connection_ptr, identity, hello_in>, caf::reacts_to<command_done>,
+    caf::reacts_to<commit_done>>;
 
 } // namespace maru::actors
 

@@ -158,11 +158,11 @@ struct finish_answer {
   std::uint32_t attempt = 1;
   ending how = ending::answered;
   std::string text;
-  std::string model, finish;                // answered
+  std::string model, finish; // answered
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;
   bool usage_estimated = true;
-  std::string reason;                       // failed: a code
-  bool bury = false;                        // the entry goes to the dead letters
+  std::string reason; // failed: a code
+  bool bury = false;  // the entry goes to the dead letters
 };
 
 struct answer_closed {

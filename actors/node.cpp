@@ -60,9 +60,9 @@ constexpr unsigned life_bits = 16; // of the count of restarts below the epoch
 caf::actor_system_config& configured(caf::actor_system_config& cfg, const config::settings& settings) {
   cfg.set("scheduler.policy", caf::atom("sharing"));
   cfg.set("scheduler.max-throughput", limits::actor_messages_in_a_row);
-  cfg.set("scheduler.max-threads", std::size_t{settings.server.actor_threads > 0
-                                                   ? settings.server.actor_threads
-                                                   : std::max(2U, std::thread::hardware_concurrency())});
+  cfg.set("scheduler.max-threads",
+          std::size_t{settings.server.actor_threads > 0 ? settings.server.actor_threads
+                                                        : std::max(2U, std::thread::hardware_concurrency())});
   return cfg;
 }
 
@@ -88,7 +88,7 @@ struct node::inside {
 
   // A child that is one actor with a handle on the board.
   template <class Handle, class Spawn>
-  child_spec one(std::string name, Handle services::*where, Spawn spawn) {
+  child_spec one(std::string name, Handle services::* where, Spawn spawn) {
     return {std::move(name), [this, where, spawn](caf::local_actor* parent) {
               const auto handle = caf::actor_cast<Handle>(spawn(parent, now.get()));
               now.change([&](services& s) { s.*where = handle; });
@@ -97,7 +97,7 @@ struct node::inside {
   }
 
   template <class Start>
-  child_spec many(const std::string& name, nursery_actor services::*where, Start start) {
+  child_spec many(const std::string& name, nursery_actor services::* where, Start start) {
     return one(name, where, [this, name, start](caf::local_actor* parent, const services& svc) {
       nursery_options o;
       o.name = name;
@@ -117,7 +117,8 @@ struct node::inside {
   caf::actor_system_config cfg;
   caf::actor_system system;
   board now;
-  std::shared_ptr<password_pool> passwords = std::make_shared<password_pool>(options.settings->auth.argon2_threads);
+  std::shared_ptr<password_pool> passwords =
+      std::make_shared<password_pool>(options.settings->auth.argon2_threads);
   api_actor api;
   mutable std::mutex api_mutex;
   tree_actor root;
@@ -147,16 +148,18 @@ std::vector<child_spec> node::inside::children() {
     now.change([](services& s) { ++s.life; });
     return start(p);
   };
-  all.push_back(many("users", &services::users, [](caf::local_actor* p, services s, const std::string& name, bool) {
-    return p->spawn(user, std::move(s), uuid::parse(name).value());
-  }));
-  all.push_back(many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
-    return p->spawn(room, std::move(s), uuid::parse(name).value());
-  }));
   all.push_back(
-      many("sessions", &services::sessions, [](caf::local_actor* p, services s, const std::string& name, bool) {
-        return p->spawn(session, std::move(s), uuid::parse(name).value());
+      many("users", &services::users, [](caf::local_actor* p, services s, const std::string& name, bool) {
+        return p->spawn(user, std::move(s), uuid::parse(name).value());
       }));
+  all.push_back(
+      many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
+        return p->spawn(room, std::move(s), uuid::parse(name).value());
+      }));
+  all.push_back(many("sessions", &services::sessions,
+                     [](caf::local_actor* p, services s, const std::string& name, bool) {
+                       return p->spawn(session, std::move(s), uuid::parse(name).value());
+                     }));
   all.push_back(one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
     return p->spawn(actors::accounts, s, passwords);
   }));
@@ -172,15 +175,14 @@ std::vector<child_spec> node::inside::children() {
   return all;
 }
 
-// The board must know the root before its first child reads it, so the root starts from a message's turn.
 void node::inside::start() {
   supervisor_options o;
   o.children = children();
   o.time = options.time;
   o.random = random_fraction;
   o.gave_up = options.gave_up;
+  o.before_start = [this](const tree_actor& r) { now.change([&](services& s) { s.root = r; }); };
   root = system.spawn(supervisor, std::move(o));
-  now.change([&](services& s) { s.root = root; });
   // Answered once all children stand.
   caf::scoped_actor wait{system};
   wait->request(root, caf::infinite, tree_atom::value)

@@ -42,7 +42,8 @@ void relay_state::go(const go_live& what) {
     auto held = std::move(w.held);
     w.held.clear();
     w.held_bytes = 0;
-    for (const auto& h : held) pass(w, h);
+    for (const auto& h : held)
+      pass(w, h);
     return;
   }
 }
@@ -60,16 +61,20 @@ void relay_state::leave(const uuid& room, std::uint64_t socket) {
 void relay_state::gone(std::uint64_t socket) {
   const auto rooms_of = by_socket.extract(socket);
   if (rooms_of.empty()) return;
-  for (const auto& room : rooms_of.mapped()) leave(room, socket);
+  for (const auto& room : rooms_of.mapped())
+    leave(room, socket);
 }
 
-void relay_state::spread(const frame_head& head, std::uint64_t seq, const std::function<frame_ptr()>& encode) {
+void relay_state::spread(const frame_head& head, std::uint64_t seq,
+                         const std::function<frame_ptr()>& encode) {
   const auto room = rooms.find(head.room);
   if (room == rooms.end()) return;
   const held_frame frame{head.life, head.frame, seq, encode()};
   for (auto& w : room->second.watches) {
-    if (w.live) pass(w, frame);
-    else if (!w.broken) hold(w, frame);
+    if (w.live)
+      pass(w, frame);
+    else if (!w.broken)
+      hold(w, frame);
   }
 }
 

@@ -32,7 +32,8 @@ void room_state::take_image(room_read& read) {
     spdlog::warn("room {} cannot be read: {}", id.str(), read.failed);
     auto waiting = std::move(held);
     held.clear();
-    for (auto& r : waiting) refuse_all(r, refusal_of(storage::failure::unavailable));
+    for (auto& r : waiting)
+      refuse_all(r, refusal_of(storage::failure::unavailable));
     return wake_in(limits::commit_again_ms, room_wake::load);
   }
   loaded = true;
@@ -42,7 +43,8 @@ void room_state::take_image(room_read& read) {
     row = std::move(image.room);
     next_seq = row.head + 1;
     members.clear();
-    for (const auto& m : image.members) members.insert(m.account);
+    for (const auto& m : image.members)
+      members.insert(m.account);
     recent.clear();
     recent_order.clear();
     for (auto& c : image.recent)
@@ -56,13 +58,16 @@ void room_state::take_image(room_read& read) {
   }
   auto subscribers = std::move(held_subscribers);
   held_subscribers.clear();
-  for (auto& s : subscribers) s();
+  for (auto& s : subscribers)
+    s();
   auto again = std::move(redo);
   redo.clear();
-  for (auto& r : again) request(std::move(r));
+  for (auto& r : again)
+    request(std::move(r));
   auto waiting = std::move(held);
   held.clear();
-  for (auto& r : waiting) request(std::move(r));
+  for (auto& r : waiting)
+    request(std::move(r));
 }
 
 // What this life knows of running answers is newer than what the store has.
@@ -78,8 +83,13 @@ void room_state::take_unfinished(const storage::room_image& image) {
     }
     live_answer& live = now[a.id];
     live.asker = a.asker;
-    live.fact = {a.id,  a.question, a.agent, std::max(1U, a.attempt),
-                 a.attempt == 0 ? answer_state::queued : answer_state::recovering, 0, ""};
+    live.fact = {a.id,
+                 a.question,
+                 a.agent,
+                 std::max(1U, a.attempt),
+                 a.attempt == 0 ? answer_state::queued : answer_state::recovering,
+                 0,
+                 ""};
     for (const auto& c : image.checkpoints)
       if (c.answer == a.id) {
         live.fact.n = c.n;
@@ -95,7 +105,8 @@ void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, co
   svc.reach("room.subscribe");
   if (!loaded) {
     if (held_subscribers.size() >= limits::room_commits_under_way)
-      return self->send(from, room_snapshot{ticket, refusal_of(storage::failure::overloaded), id, 0, 1, 0, 0, {}});
+      return self->send(from,
+                        room_snapshot{ticket, refusal_of(storage::failure::overloaded), id, 0, 1, 0, 0, {}});
     held_subscribers.push_back([this, ticket, from, by, relay] { subscribe(ticket, from, by, relay); });
     return;
   }
@@ -104,7 +115,8 @@ void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, co
     snapshot = {ticket, {code::not_found, "there is no such room for you"}, id, 0, 1, 0, 0, {}};
   } else {
     if (relays.insert(relay).second) self->monitor(relay);
-    for (const auto& [answer, live] : answers) snapshot.answers.push_back(live.fact);
+    for (const auto& [answer, live] : answers)
+      snapshot.answers.push_back(live.fact);
   }
   self->send(from, std::move(snapshot));
 }
@@ -121,11 +133,13 @@ void room_state::tick(room_wake why) {
   case room_wake::redo: {
     auto again = std::move(later);
     later.clear();
-    for (auto& f : again) request(std::move(f));
+    for (auto& f : again)
+      request(std::move(f));
     break;
   }
   case room_wake::idle:
-    if (busy == busy_seen && relays.empty() && answers.empty() && under_way.empty() && held.empty() && aside.empty())
+    if (busy == busy_seen && relays.empty() && answers.empty() && under_way.empty() && held.empty() &&
+        aside.empty())
       return self->quit();
     busy_seen = busy;
     wake_in(limits::room_idle_ms, room_wake::idle);
@@ -168,8 +182,10 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
       [&s](answer_begun& what) { s.begun(what); },
       [&s](pieces_made& what) { s.pieces(what); },
       [&s](finish_answer& what, const agent_actor& from) {
-        if (const auto it = s.answers.find(what.answer); it != s.answers.end()) s.linked(it->second.fact.agent, from);
-        else if (s.loaded) return s.self->send(from, answer_closed{what.answer});
+        if (const auto it = s.answers.find(what.answer); it != s.answers.end())
+          s.linked(it->second.fact.agent, from);
+        else if (s.loaded)
+          return s.self->send(from, answer_closed{what.answer});
         s.request(finish_request{std::move(what)});
       },
       [&s](commit_done& done) { s.committed(done); },
@@ -182,8 +198,10 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
         what.references_known = true;
         if (read.failed) return s.refuse(what.waiters, refusal_of(storage::failure::unavailable));
         if (!read.parent_ok)
-          return s.refuse(what.waiters, {code::invalid_field, "parent: not a message or answer of this room"});
-        if (!read.reply_to_ok) return s.refuse(what.waiters, {code::invalid_field, "reply_to: not an event of this room"});
+          return s.refuse(what.waiters,
+                          {code::invalid_field, "parent: not a message or answer of this room"});
+        if (!read.reply_to_ok)
+          return s.refuse(what.waiters, {code::invalid_field, "reply_to: not an event of this room"});
         s.request(std::move(what));
       },
       [&s](ended_read& read) {

@@ -1,7 +1,8 @@
 #pragma once
 
 // The single writer of a room. Invariants:
-// - What it tells (frames, command_done, answer_closed, a question to an agent) rests on a commit that is on disk.
+// - What it tells (frames, command_done, answer_closed, a question to an agent) rests on a commit that is on
+// disk.
 // - Sequence numbers are given out ahead; events are told in their order. If a commit is refused, those
 //   after it are refused too, and the room is read again before anything else is ordered.
 // - An answer has one end: the first that is ordered, here.
@@ -35,9 +36,8 @@ struct room_tick {
   room_wake why = room_wake::idle;
 };
 
-using room_self =
-    room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>, caf::reacts_to<ended_read>,
-                       caf::reacts_to<room_tick>>;
+using room_self = room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>,
+                                     caf::reacts_to<ended_read>, caf::reacts_to<room_tick>>;
 
 // Who is told how a command ended.
 struct waiter {
@@ -133,18 +133,18 @@ struct room_state {
   std::deque<ordered> under_way;
   std::map<command_key, std::uint64_t> keys_under_way; // to the ticket
   std::map<std::string, std::size_t> unfinished;       // by agent
-  bool broken = false;                                 // a commit was refused; read again when none is under way
+  bool broken = false; // a commit was refused; read again when none is under way
   refusal broken_why;
-  std::vector<room_request> redo;                      // to be ordered again after that
-  std::vector<finish_request> later;                   // ends that wait for the disk
+  std::vector<room_request> redo;    // to be ordered again after that
+  std::vector<finish_request> later; // ends that wait for the disk
 
   std::map<uuid, live_answer> answers; // unfinished, committed
   std::map<uuid, std::vector<stop_request>> stops_waiting;
-  std::unordered_set<uuid> known;      // recent messages and answers that may be pointed at
+  std::unordered_set<uuid> known; // recent messages and answers that may be pointed at
   std::deque<uuid> known_order;
   std::map<std::uint64_t, room_request> aside; // waits for a read
   std::uint64_t next_aside = 1;
-  std::vector<room_request> held;              // came while loading
+  std::vector<room_request> held; // came while loading
   std::vector<std::function<void()>> held_subscribers;
 
   std::set<relay_actor> relays;
@@ -156,7 +156,8 @@ struct room_state {
   void load();
   void take_image(room_read& read);
   void take_unfinished(const storage::room_image& image);
-  void subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by, const relay_actor& relay);
+  void subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by,
+                 const relay_actor& relay);
   void tick(room_wake why);
   void wake_in(std::uint32_t ms, room_wake why);
   void went_down(const caf::down_msg& down);
@@ -171,7 +172,8 @@ struct room_state {
   void stop(stop_request what);
   void read_end(stop_request what);
   void note(note_request what);
-  bool is_repeat(const command_key& key, const std::string& digest, bool any_parent, std::vector<waiter>& waiters);
+  bool is_repeat(const command_key& key, const std::string& digest, bool any_parent,
+                 std::vector<waiter>& waiters);
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
   void refuse(const std::vector<waiter>& waiters, const refusal& why);
   void accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate);
@@ -188,9 +190,10 @@ struct room_state {
   void remember(const command_key& key, taken_command how);
   void know(const uuid& event);
   void finish(finish_request what);
-  void order_end(room_request what, live_answer& answer, const std::string& kind, std::string data, bool bury);
-  [[nodiscard]] event_fact next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
-                                      const std::string& author_name);
+  void order_end(room_request what, live_answer& answer, const std::string& kind, std::string data,
+                 bool bury);
+  [[nodiscard]] event_fact next_event(const std::string& kind, const std::string& author_kind,
+                                      const uuid& author, const std::string& author_name);
   [[nodiscard]] storage::event_row row_of(const event_fact& fact, std::optional<uuid> parent,
                                           std::optional<uuid> reply_to) const;
 

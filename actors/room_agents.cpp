@@ -30,7 +30,8 @@ void room_state::linked(const std::string& agent, agent_actor handle) {
     self->monitor(handle);
   }
   link.asking = false;
-  for (auto& q : link.waiting) self->send(link.handle, std::move(q));
+  for (auto& q : link.waiting)
+    self->send(link.handle, std::move(q));
   link.waiting.clear();
 }
 

@@ -11,12 +11,16 @@
 namespace maru::actors {
 namespace {
 
-std::string_view view(const uuid& id) { return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}; }
+std::string_view view(const uuid& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
 
 // The content, then the parent it was placed under: a resend without a parent means the one it got.
 std::string digest_of(const post_message& what, const std::vector<std::string>& agents) {
-  std::vector<std::string_view> parts{"post", what.text, what.has_reply_to ? view(what.reply_to) : std::string_view{}};
-  for (const auto& a : agents) parts.push_back(a);
+  std::vector<std::string_view> parts{"post", what.text,
+                                      what.has_reply_to ? view(what.reply_to) : std::string_view{}};
+  for (const auto& a : agents)
+    parts.push_back(a);
   return digest(parts);
 }
 
@@ -33,7 +37,8 @@ bool same(const std::string& one, const std::string& other, bool any_parent) {
 void room_state::request(room_request what) {
   ++busy;
   if (!loaded || broken) {
-    if (held.size() >= limits::room_commits_under_way) return refuse_all(what, refusal_of(storage::failure::overloaded));
+    if (held.size() >= limits::room_commits_under_way)
+      return refuse_all(what, refusal_of(storage::failure::overloaded));
     held.push_back(std::move(what));
     return;
   }
@@ -72,9 +77,11 @@ void room_state::post(post_request what) {
   if (is_repeat({what.by.id, what.what.key}, mark, any_parent, what.waiters)) return;
 
   for (const auto& a : *agents)
-    if (const auto it = unfinished.find(a); it != unfinished.end() && it->second >= limits::agent_questions_waiting)
-      return refuse(what.waiters, {code::overloaded, "agent " + a + " has too many questions waiting in this room",
-                                   limits::retry_after_ms});
+    if (const auto it = unfinished.find(a);
+        it != unfinished.end() && it->second >= limits::agent_questions_waiting)
+      return refuse(what.waiters,
+                    {code::overloaded, "agent " + a + " has too many questions waiting in this room",
+                     limits::retry_after_ms});
   if (!check_references(what)) return;
   order(std::move(what));
 }
@@ -90,13 +97,17 @@ bool room_state::is_repeat(const command_key& key, const std::string& mark, bool
         refuse(waiters, conflict);
         return true;
       }
-      for (auto& w : waiters) w.joined = true;
+      for (auto& w : waiters)
+        w.joined = true;
       auto& joined = std::visit(
           [](auto& r) -> std::vector<waiter>& {
             using kind = std::decay_t<decltype(r)>;
-            if constexpr (std::is_same_v<kind, note_request>) return r.stop.waiters;
-            else if constexpr (std::is_same_v<kind, finish_request>) throw std::logic_error("a finish has no key");
-            else return r.waiters;
+            if constexpr (std::is_same_v<kind, note_request>)
+              return r.stop.waiters;
+            else if constexpr (std::is_same_v<kind, finish_request>)
+              throw std::logic_error("a finish has no key");
+            else
+              return r.waiters;
           },
           o.what);
       joined.insert(joined.end(), waiters.begin(), waiters.end());
@@ -105,8 +116,10 @@ bool room_state::is_repeat(const command_key& key, const std::string& mark, bool
   }
   const auto it = recent.find(key);
   if (it == recent.end()) return false;
-  if (same(mark, it->second.digest, any_parent)) accept(waiters, it->second, true);
-  else refuse(waiters, conflict);
+  if (same(mark, it->second.digest, any_parent))
+    accept(waiters, it->second, true);
+  else
+    refuse(waiters, conflict);
   return true;
 }
 
@@ -147,21 +160,22 @@ void room_state::order(post_request what) {
   o.digest += view(parent.value_or(uuid{}));
   o.event = next_event("message", "user", what.by.id, what.by.name);
   const auto now = svc.time->unix_ms();
-  for (const auto& a : *agents) o.answers.push_back({uuid::v7(now), a});
+  for (const auto& a : *agents)
+    o.answers.push_back({uuid::v7(now), a});
   o.event.data = event_data::message(message, parent, o.answers);
   tail = o.event.id;
   know(o.event.id);
 
   std::vector<storage::part> parts;
-  parts.push_back(storage::record_command{{id, what.by.id, message.key, o.digest, o.event.seq, o.event.id,
-                                           event_data::asked_list(o.answers)}});
+  parts.push_back(storage::record_command{
+      {id, what.by.id, message.key, o.digest, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
   parts.push_back(storage::append_event{
       row_of(o.event, parent, message.has_reply_to ? std::optional(message.reply_to) : std::nullopt)});
   for (const auto& a : o.answers) {
     // An idle agent begins at once; one that is busy begins by a commit of its own.
     const std::uint32_t attempt = unfinished[a.agent]++ == 0 ? 1 : 0;
-    parts.push_back(storage::open_answer{
-        {a.answer, id, o.event.id, o.event.seq, a.agent, what.by.id, attempt, 0, std::nullopt, std::nullopt}});
+    parts.push_back(storage::open_answer{{a.answer, id, o.event.id, o.event.seq, a.agent, what.by.id, attempt,
+                                          0, std::nullopt, std::nullopt}});
     storage::mailbox_entry entry;
     entry.mailbox = mailbox_of(id, a.agent);
     entry.id = a.answer;
@@ -212,7 +226,8 @@ void room_state::note(note_request what) {
 }
 
 void room_state::refuse(const std::vector<waiter>& waiters, const refusal& why) {
-  for (const auto& w : waiters) self->send(w.from, command_done{w.ticket, why, 0, {}, false, {}});
+  for (const auto& w : waiters)
+    self->send(w.from, command_done{w.ticket, why, 0, {}, false, {}});
 }
 
 void room_state::accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate) {

@@ -18,8 +18,9 @@ event_fact room_state::next_event(const std::string& kind, const std::string& au
 
 storage::event_row room_state::row_of(const event_fact& fact, std::optional<uuid> parent,
                                       std::optional<uuid> reply_to) const {
-  return {id,     fact.seq, fact.id,  fact.kind, fact.at, {fact.author_kind, fact.author_id, fact.author_name},
-          parent, reply_to, fact.data};
+  return {id,        fact.seq, fact.id,
+          fact.kind, fact.at,  {fact.author_kind, fact.author_id, fact.author_name},
+          parent,    reply_to, fact.data};
 }
 
 void room_state::commit(ordered what, std::vector<storage::part> parts) {
@@ -39,8 +40,10 @@ void room_state::committed(commit_done& done) {
   auto what = std::move(*it);
   under_way.erase(it);
   if (what.key) keys_under_way.erase(*what.key);
-  if (done.how) publish(what);
-  else refused(std::move(what), done.how);
+  if (done.how)
+    publish(what);
+  else
+    refused(std::move(what), done.how);
   if (broken && under_way.empty()) read_again();
 }
 
@@ -49,8 +52,10 @@ void room_state::publish(ordered& what) {
     row.head = what.event.seq;
     tell(what.event);
   }
-  if (std::holds_alternative<post_request>(what.what)) publish_question(what);
-  else if (!what.answer.nil()) publish_end(what);
+  if (std::holds_alternative<post_request>(what.what))
+    publish_question(what);
+  else if (!what.answer.nil())
+    publish_end(what);
   if (!what.key) return;
   taken_command how{what.digest, what.event.seq, what.event.id, what.answers};
   if (auto* n = std::get_if<note_request>(&what.what)) {
@@ -72,7 +77,8 @@ void room_state::publish_question(ordered& what) {
                                     [&](const auto& other) { return other.second.fact.agent == a.agent; });
     auto& live = answers[a.answer];
     live.asker = by.id;
-    live.fact = {a.answer, what.event.id, a.agent, 1, first ? answer_state::thinking : answer_state::queued, 0, ""};
+    live.fact = {
+        a.answer, what.event.id, a.agent, 1, first ? answer_state::thinking : answer_state::queued, 0, ""};
     tell(live.fact);
     wake(a.agent, {a.answer, what.event.id, first ? 1U : 0U, true});
   }
@@ -87,7 +93,8 @@ void room_state::publish_end(ordered& what) {
   }
   const auto stops = stops_waiting.extract(what.answer);
   if (!stops.empty())
-    for (auto& s : stops.mapped()) request(std::move(s));
+    for (auto& s : stops.mapped())
+      request(std::move(s));
 }
 
 void room_state::finish(finish_request what) {
@@ -97,8 +104,10 @@ void room_state::finish(finish_request what) {
   auto& live = it->second;
   live.fact.attempt = what.how.attempt;
   const bool answered = what.how.how == ending::answered;
-  if (!answered) live.fact.text = what.how.text.size() > live.fact.text.size() ? what.how.text : live.fact.text;
-  auto data = answered ? event_data::answered(live.fact, what.how) : event_data::failed(live.fact, what.how.reason);
+  if (!answered)
+    live.fact.text = what.how.text.size() > live.fact.text.size() ? what.how.text : live.fact.text;
+  auto data =
+      answered ? event_data::answered(live.fact, what.how) : event_data::failed(live.fact, what.how.reason);
   const bool bury = what.how.bury;
   order_end(std::move(what), live, answered ? "answer" : "answer_failed", std::move(data), bury);
 }
@@ -121,16 +130,19 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
   std::vector<storage::part> parts;
   if (auto* s = std::get_if<stop_request>(&what)) {
     o.key = command_key{s->by.id, s->what.key};
-    o.digest = digest({"stop", {reinterpret_cast<const char*>(o.answer.bytes.data()), o.answer.bytes.size()}}) +
-               std::string(o.answer.bytes.size(), '\0');
+    o.digest =
+        digest({"stop", {reinterpret_cast<const char*>(o.answer.bytes.data()), o.answer.bytes.size()}}) +
+        std::string(o.answer.bytes.size(), '\0');
     parts.push_back(
         storage::record_command{{id, s->by.id, s->what.key, o.digest, o.event.seq, o.event.id, "[]"}});
   }
   parts.push_back(storage::append_event{row_of(o.event, live.fact.question, std::nullopt)});
   parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id});
   const auto mailbox = mailbox_of(id, live.fact.agent);
-  if (bury) parts.push_back(storage::bury_entry{mailbox, o.answer, "poison", o.event.at});
-  else parts.push_back(storage::remove_entry{mailbox, o.answer});
+  if (bury)
+    parts.push_back(storage::bury_entry{mailbox, o.answer, "poison", o.event.at});
+  else
+    parts.push_back(storage::remove_entry{mailbox, o.answer});
   o.what = std::move(what);
   commit(std::move(o), std::move(parts));
 }
@@ -139,16 +151,17 @@ void room_state::refused(ordered what, const storage::outcome& how) {
   switch (how.why) {
   case storage::failure::duplicate: {
     broken = true;
-    auto* waiters = std::get_if<post_request>(&what.what) != nullptr ? &std::get<post_request>(what.what).waiters
-                    : std::get_if<stop_request>(&what.what) != nullptr
-                        ? &std::get<stop_request>(what.what).waiters
-                        : &std::get<note_request>(what.what).stop.waiters;
+    auto* waiters =
+        std::get_if<post_request>(&what.what) != nullptr   ? &std::get<post_request>(what.what).waiters
+        : std::get_if<stop_request>(&what.what) != nullptr ? &std::get<stop_request>(what.what).waiters
+                                                           : &std::get<note_request>(what.what).stop.waiters;
     if (how.duplicate_of && how.duplicate_of->digest.compare(0, 32, what.digest, 0, 32) == 0)
       accept(*waiters,
              {how.duplicate_of->digest, how.duplicate_of->seq, how.duplicate_of->event,
               event_data::parse_asked(how.duplicate_of->answers)},
              true);
-    else refuse(*waiters, {code::conflict, "id: was used for another command"});
+    else
+      refuse(*waiters, {code::conflict, "id: was used for another command"});
     return;
   }
   case storage::failure::conflict: {
@@ -156,8 +169,10 @@ void room_state::refused(ordered what, const storage::outcome& how) {
     if (broken_why) return refuse_all(what.what, broken_why);
     const auto tries = std::visit(
         [](auto& r) -> std::uint32_t {
-          if constexpr (std::is_same_v<std::decay_t<decltype(r)>, note_request>) return ++r.stop.tries;
-          else return ++r.tries;
+          if constexpr (std::is_same_v<std::decay_t<decltype(r)>, note_request>)
+            return ++r.stop.tries;
+          else
+            return ++r.tries;
         },
         what.what);
     if (tries > limits::room_redo_most) {
@@ -195,7 +210,8 @@ void room_state::read_again() {
   auto stops = std::move(stops_waiting);
   stops_waiting.clear();
   for (auto& [answer, list] : stops)
-    for (auto& s : list) redo.emplace_back(std::move(s));
+    for (auto& s : list)
+      redo.emplace_back(std::move(s));
   load();
 }
 

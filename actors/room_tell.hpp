@@ -11,7 +11,8 @@ namespace maru::actors {
 template <class Fact>
 void room_state::tell(const Fact& fact) {
   ++frame;
-  for (const auto& relay : relays) self->send(relay, frame_head{id, life, frame}, fact);
+  for (const auto& relay : relays)
+    self->send(relay, frame_head{id, life, frame}, fact);
 }
 
 } // namespace maru::actors

@@ -8,7 +8,8 @@ struct sweep_read {
   std::vector<std::string> mailboxes;
 };
 
-using scheduler_actor = caf::typed_actor<caf::reacts_to<sweep_read>, caf::reacts_to<caf::atom_constant<caf::atom("sweep")>>>;
+using scheduler_actor =
+    caf::typed_actor<caf::reacts_to<sweep_read>, caf::reacts_to<caf::atom_constant<caf::atom("sweep")>>>;
 using sweep_atom = caf::atom_constant<caf::atom("sweep")>;
 
 // The sweeper: wakes the owners of due entries that nobody works on, at once when the process starts and then

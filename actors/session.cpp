@@ -112,9 +112,15 @@ void session_state::take(socket_frame& what) {
 void session_state::send(send_in& what, std::size_t bytes) {
   const auto ticket = next_number++;
   sent[ticket] = {what.id, what.room, socket->id(), bytes};
-  post_message post{std::move(what.id), what.key, std::move(what.text), !what.agents.has_value(),
-                    what.agents.value_or(std::vector<std::string>{}), what.parent_is, what.parent,
-                    what.reply_to.has_value(), what.reply_to.value_or(uuid{})};
+  post_message post{std::move(what.id),
+                    what.key,
+                    std::move(what.text),
+                    !what.agents.has_value(),
+                    what.agents.value_or(std::vector<std::string>{}),
+                    what.parent_is,
+                    what.parent,
+                    what.reply_to.has_value(),
+                    what.reply_to.value_or(uuid{})};
   self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room, std::move(post));
 }
 
@@ -148,13 +154,15 @@ void session_state::went_down(const caf::down_msg& down) {
   }
 }
 
-session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc, uuid id) {
+session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc,
+                                    uuid id) {
   end_on_exception(self, "session " + id.str());
   auto& s = self->state;
   s.svc = std::move(svc);
   s.id = id;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
-  self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms), session_tick{session_wake::linger, 0});
+  self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms),
+                     session_tick{session_wake::linger, 0});
   return {
       [&s](socket_attached& what) { s.attach(what); },
       [&s](socket_frame& what) { s.take(what); },

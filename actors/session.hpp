@@ -82,7 +82,8 @@ struct session_state {
   [[nodiscard]] person by() const { return {who.user, who.display_name}; }
 };
 
-session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc, uuid id);
+session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc,
+                                    uuid id);
 
 } // namespace maru::actors
 

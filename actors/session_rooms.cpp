@@ -38,7 +38,8 @@ void session_state::reopen(subscription& sub, std::optional<std::uint64_t> after
   sub.waits_for_drain = false;
   if (in_ms > 0)
     self->delayed_send(self, std::chrono::milliseconds(in_ms), session_tick{session_wake::open, sub.number});
-  else find_room(sub);
+  else
+    find_room(sub);
 }
 
 void session_state::find_room(subscription& sub) {
@@ -46,8 +47,10 @@ void session_state::find_room(subscription& sub) {
   const auto watch = [this, number] {
     auto* s = find(number);
     if (s == nullptr || !socket) return;
-    self->send(svc.relay, watch_room{s->room, number, socket, caf::actor_cast<caf::strong_actor_ptr>(s->owner), s->next > 0},
-               caf::actor_cast<relay_client>(caf::actor_cast<session_self>(self)));
+    self->send(
+        svc.relay,
+        watch_room{s->room, number, socket, caf::actor_cast<caf::strong_actor_ptr>(s->owner), s->next > 0},
+        caf::actor_cast<relay_client>(caf::actor_cast<session_self>(self)));
   };
   if (sub.owner) return watch();
   self->request(svc.directory, caf::infinite, room_atom::value, sub.room)
@@ -70,8 +73,8 @@ void session_state::start_watch(const watching& what) {
   if (sub == nullptr || !sub->owner) return;
   // After a fallen room the relay knows how far the live frames came.
   if (sub->next > 0) sub->after = std::max(what.seq, sub->next - 1);
-  self->send(sub->owner, sub->number, caf::actor_cast<room_subscriber>(caf::actor_cast<session_self>(self)), by(),
-             svc.relay);
+  self->send(sub->owner, sub->number, caf::actor_cast<room_subscriber>(caf::actor_cast<session_self>(self)),
+             by(), svc.relay);
 }
 
 void session_state::start_replay(room_snapshot& what) {
@@ -86,8 +89,10 @@ void session_state::start_replay(room_snapshot& what) {
     // An `open` has no id of its own: the refusal names the room.
     auto why = what.why;
     why.detail = "room " + room.str() + ": " + why.detail;
-    if (owes) refuse("", why, bytes);
-    else socket->push(svc.codec->error("", why));
+    if (owes)
+      refuse("", why, bytes);
+    else
+      socket->push(svc.codec->error("", why));
     return;
   }
   sub->snapshot = std::move(what);
@@ -96,13 +101,17 @@ void session_state::start_replay(room_snapshot& what) {
   const auto after = std::min(sub->after.value_or(last_few), snap.head);
   sub->next = std::max(after + 1, snap.floor);
   const auto opened = svc.codec->opened({sub->room, snap.head, sub->next, snap.floor, snap.answers});
-  if (sub->owes) socket->answer(opened, sub->credit);
-  else socket->push(opened);
+  if (sub->owes)
+    socket->answer(opened, sub->credit);
+  else
+    socket->push(opened);
   sub->owes = false;
   sub->replaying = true;
   sub->snapshot.answers.clear();
-  if (sub->next > snap.head) finish_replay(*sub);
-  else read_page(*sub);
+  if (sub->next > snap.head)
+    finish_replay(*sub);
+  else
+    read_page(*sub);
 }
 
 void session_state::read_page(subscription& sub) {

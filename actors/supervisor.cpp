@@ -133,6 +133,7 @@ supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supe
     if (why.reason == caf::exit_reason::kill) return self->quit(why.reason);
     self->state.end(why.reason);
   });
+  if (s.options.before_start) s.options.before_start(tree_actor{self});
   s.start_from(0);
   return {
       [self](tree_atom) { return self->state.health(); },

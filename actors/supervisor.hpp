@@ -33,6 +33,8 @@ struct supervisor_options {
   const clock* time = nullptr;
   std::function<double()> random;           // [0, 1)
   std::function<void(std::string)> gave_up; // told once; the process has to end
+  // Told the supervisor's handle before its first child starts; may be empty.
+  std::function<void(const tree_actor&)> before_start;
 };
 
 // The supervisor's own timers; one of an older generation is void.

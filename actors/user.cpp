@@ -23,7 +23,8 @@ void user_state::command(user_command what) {
   ++busy;
   svc.reach("user.command");
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
-    return refuse(what, {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
+    return refuse(what,
+                  {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
   const auto* post = std::get_if<post_message>(&what.what);
   if (post != nullptr && !within_rate()) {
     const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
@@ -78,15 +79,18 @@ void user_state::forward(user_command what) {
   under_way.emplace(ticket, std::move(what));
   auto& link = rooms[room];
   link.tickets.push_back(ticket);
-  if (link.handle) send(link, ticket);
-  else find_room(room);
+  if (link.handle)
+    send(link, ticket);
+  else
+    find_room(room);
 }
 
 void user_state::send(const room_link& link, std::uint64_t ticket) {
   const auto it = under_way.find(ticket);
   if (it == under_way.end()) return;
   const auto me = caf::actor_cast<room_client>(caf::actor_cast<user_self>(self));
-  std::visit([&](const auto& what) { self->send(link.handle, ticket, me, it->second.by, what); }, it->second.what);
+  std::visit([&](const auto& what) { self->send(link.handle, ticket, me, it->second.by, what); },
+             it->second.what);
 }
 
 void user_state::find_room(const uuid& room) {
@@ -100,7 +104,8 @@ void user_state::find_room(const uuid& room) {
             found.asking = false;
             found.handle = std::move(handle);
             self->monitor(found.handle);
-            for (const auto ticket : found.tickets) send(found, ticket);
+            for (const auto ticket : found.tickets)
+              send(found, ticket);
           },
           [this, room](const caf::error&) {
             rooms[room].asking = false;
@@ -132,15 +137,18 @@ void user_state::went_down(const caf::down_msg& down) {
   for (auto it = rooms.begin(); it != rooms.end(); ++it) {
     if (!it->second.handle || !(it->second.handle == down.source)) continue;
     it->second.handle = nullptr;
-    if (it->second.tickets.empty()) rooms.erase(it);
-    else find_room(it->first);
+    if (it->second.tickets.empty())
+      rooms.erase(it);
+    else
+      find_room(it->first);
     return;
   }
 }
 
 refusal user_state::join(const session_actor& session, const uuid& family) {
   ++busy;
-  const auto it = std::find_if(devices.begin(), devices.end(), [&](const device& d) { return d.session == session; });
+  const auto it =
+      std::find_if(devices.begin(), devices.end(), [&](const device& d) { return d.session == session; });
   if (it != devices.end()) {
     it->family = family;
     return {};
@@ -176,9 +184,8 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, serv
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   s.start();
   return {
-      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room, post_message& what) {
-        s.command({ticket, client, std::move(by), room, std::move(what), false});
-      },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
+           post_message& what) { s.command({ticket, client, std::move(by), room, std::move(what), false}); },
       [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room, stop_answer& what) {
         s.command({ticket, client, std::move(by), room, std::move(what), false});
       },
@@ -190,7 +197,8 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, serv
         if (read.failed) {
           auto all = std::move(s.held);
           s.held.clear();
-          for (const auto& h : all) s.refuse(h, refusal_of(storage::failure::unavailable));
+          for (const auto& h : all)
+            s.refuse(h, refusal_of(storage::failure::unavailable));
           return;
         }
         s.counted = true;

@@ -48,9 +48,9 @@ struct user_state {
   std::map<uuid, room_link> rooms;
 
   bool counted = false, counting = false;
-  std::uint32_t waiting = 0;            // unfinished answers, never less than there are
+  std::uint32_t waiting = 0; // unfinished answers, never less than there are
   std::uint32_t questions_under_way = 0;
-  std::deque<user_command> held;        // until it is known how many wait
+  std::deque<user_command> held; // until it is known how many wait
 
   double tokens = 0; // of the message rate
   std::int64_t tokens_at = 0;

@@ -39,7 +39,8 @@ public:
   virtual void close(close_code why) = 0;
   // The session that frames go to from now on; frames read before are held back until then.
   virtual void attach(std::shared_ptr<class session_port> to) = 0;
-  // Calls session_port::drained() once when less than limits::outbox_low_bytes wait; at once if that holds now.
+  // Calls session_port::drained() once when less than limits::outbox_low_bytes wait; at once if that holds
+  // now.
   virtual void tell_when_drained() = 0;
   [[nodiscard]] virtual std::uint64_t id() const = 0; // unique in the process
 };
@@ -131,27 +132,48 @@ struct identity {
 
 namespace api {
 
-struct signup { std::string username, password, display_name; };
-struct login { std::string username, password; };
-struct refresh { std::string refresh_token, nonce; };
-struct logout { std::string refresh_token; };            // or the caller's access token, even just expired
-struct identify {};                                      // who the token belongs to
+struct signup {
+  std::string username, password, display_name;
+};
+struct login {
+  std::string username, password;
+};
+struct refresh {
+  std::string refresh_token, nonce;
+};
+struct logout {
+  std::string refresh_token;
+};                  // or the caller's access token, even just expired
+struct identify {}; // who the token belongs to
 struct get_me {};
 struct change_me {
-  std::optional<std::string> display_name, settings;     // settings: a JSON object
-  std::optional<std::string> password, new_password;     // the current one proves the change
+  std::optional<std::string> display_name, settings; // settings: a JSON object
+  std::optional<std::string> password, new_password; // the current one proves the change
 };
 struct list_agents {};
-struct list_rooms { std::optional<std::string> cursor; std::size_t limit = 50; };
-struct create_room { std::string title; std::optional<std::vector<std::string>> agents; };
-struct get_room { uuid room; };
-struct get_events { uuid room; std::optional<std::uint64_t> after, before; std::size_t limit = 100; };
+struct list_rooms {
+  std::optional<std::string> cursor;
+  std::size_t limit = 50;
+};
+struct create_room {
+  std::string title;
+  std::optional<std::vector<std::string>> agents;
+};
+struct get_room {
+  uuid room;
+};
+struct get_events {
+  uuid room;
+  std::optional<std::uint64_t> after, before;
+  std::size_t limit = 100;
+};
 using post_message = send_in;
 using stop_answer = stop_in;
-struct get_tree {};                                      // the live supervision tree
+struct get_tree {}; // the live supervision tree
 
-using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
-                             create_room, get_room, get_events, post_message, stop_answer, get_tree>;
+using request =
+    std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
+                 create_room, get_room, get_events, post_message, stop_answer, get_tree>;
 
 struct nothing {};
 struct signed_in {
@@ -160,22 +182,41 @@ struct signed_in {
   std::uint32_t expires_in = 0; // seconds
   std::string refresh_token;
 };
-struct profile { storage::account_row user; };
-struct agent_view { std::string name, model; };
-struct agents_view { std::vector<agent_view> agents; };
+struct profile {
+  storage::account_row user;
+};
+struct agent_view {
+  std::string name, model;
+};
+struct agents_view {
+  std::vector<agent_view> agents;
+};
 struct room_view {
   storage::room_row room;
   std::optional<event_fact> last;
   std::uint64_t unread = 0;
   std::uint32_t members = 0;
 };
-struct rooms_view { std::vector<room_view> rooms; std::string next; }; // next: cursor, "" at the end
-struct events_view { std::vector<event_fact> events; std::uint64_t head = 0, floor = 1; };
-struct posted { uuid event; std::uint64_t seq = 0; bool duplicate = false; std::vector<asked> answers; };
-struct tree_view { std::string json; };
+struct rooms_view {
+  std::vector<room_view> rooms;
+  std::string next;
+}; // next: cursor, "" at the end
+struct events_view {
+  std::vector<event_fact> events;
+  std::uint64_t head = 0, floor = 1;
+};
+struct posted {
+  uuid event;
+  std::uint64_t seq = 0;
+  bool duplicate = false;
+  std::vector<asked> answers;
+};
+struct tree_view {
+  std::string json;
+};
 
-using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view, events_view,
-                           posted, tree_view>;
+using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view,
+                           events_view, posted, tree_view>;
 using replied = std::function<void(reply)>; // called once, on a thread that must not be held
 
 } // namespace api

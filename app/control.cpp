@@ -28,7 +28,8 @@ void print(const nlohmann::json& children, const std::string& indent) {
   for (std::size_t i = 0; i < children.size(); ++i) {
     const auto& c = children[i];
     const bool last = i + 1 == children.size();
-    std::cout << indent << (last ? "└─ " : "├─ ") << c.value("name", "") << (c.value("running", false) ? "" : "  down");
+    std::cout << indent << (last ? "└─ " : "├─ ") << c.value("name", "")
+              << (c.value("running", false) ? "" : "  down");
     if (const auto restarts = c.value("restarts", 0U)) std::cout << "  restarts " << restarts;
     if (const auto error = c.value("last_error", ""); !error.empty()) std::cout << "  last error: " << error;
     std::cout << "\n";
@@ -38,7 +39,8 @@ void print(const nlohmann::json& children, const std::string& indent) {
 
 } // namespace
 
-control_file::control_file(const std::filesystem::path& data) : path_(data / file_name), token_(random_token()) {}
+control_file::control_file(const std::filesystem::path& data)
+    : path_(data / file_name), token_(random_token()) {}
 
 control_file::~control_file() {
   std::error_code ignored;
@@ -61,11 +63,13 @@ int show_tree(const std::filesystem::path& data) {
   std::ifstream in(data / file_name);
   const auto control = nlohmann::json::parse(in, nullptr, false);
   if (!control.is_object()) {
-    std::cerr << "No server runs on " << data << ". Start one with `maru serve`, or name its data directory with "
+    std::cerr << "No server runs on " << data
+              << ". Start one with `maru serve`, or name its data directory with "
               << "--config or --set server.data=DIR.\n";
     return 1;
   }
-  const auto reply = net::local_get(control.value("address", ""), "/api/v1/admin/tree", control.value("token", ""));
+  const auto reply =
+      net::local_get(control.value("address", ""), "/api/v1/admin/tree", control.value("token", ""));
   const auto tree = nlohmann::json::parse(reply.body, nullptr, false);
   if (reply.status != 200 || !tree.is_array()) {
     std::cerr << "The server at " << control.value("address", "") << " does not answer"

@@ -30,7 +30,8 @@ void set_up_logs(const config::log_settings& settings) {
   auto logger = json ? spdlog::stderr_logger_mt("maru") : spdlog::stderr_color_mt("maru");
   if (json) {
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-    formatter->add_flag<quoted>('*').set_pattern(R"({"at":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%*})");
+    formatter->add_flag<quoted>('*').set_pattern(
+        R"({"at":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%*})");
     logger->set_formatter(std::move(formatter));
   } else {
     logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");

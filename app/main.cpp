@@ -21,7 +21,8 @@ struct given {
 };
 
 int refuse(const maru::config::loaded& loaded) {
-  for (const auto& p : loaded.problems) std::cerr << p.str() << "\n";
+  for (const auto& p : loaded.problems)
+    std::cerr << p.str() << "\n";
   return wrong_usage;
 }
 
@@ -33,7 +34,8 @@ int with_settings(const given& what, int (*run)(maru::config::settings)) {
 } // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"maru: a chat server in which people and LLM agents talk in rooms, and nothing acknowledged is lost"};
+  CLI::App app{
+      "maru: a chat server in which people and LLM agents talk in rooms, and nothing acknowledged is lost"};
   app.require_subcommand(1);
   given what;
   int status = done;
@@ -64,10 +66,13 @@ int main(int argc, char** argv) {
   auto* tree = app.add_subcommand("tree", "Show the live supervision tree of the running server");
   add_options(tree);
   tree->callback([&] {
-    status = with_settings(what, [](maru::config::settings s) { return maru::app::show_tree(s.server.data); });
+    status =
+        with_settings(what, [](maru::config::settings s) { return maru::app::show_tree(s.server.data); });
   });
 
-  app.add_subcommand("version", "Print the version")->callback([] { std::cout << "maru " << MARU_VERSION << "\n"; });
+  app.add_subcommand("version", "Print the version")->callback([] {
+    std::cout << "maru " << MARU_VERSION << "\n";
+  });
 
   try {
     app.parse(argc, argv);

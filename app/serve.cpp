@@ -97,7 +97,8 @@ void run(config::settings given) {
   actors::node_options options;
   options.settings = settings;
   options.db = store;
-  for (const auto& p : settings->providers) options.models[p.name] = llm::make_provider(p, outgoing);
+  for (const auto& p : settings->providers)
+    options.models[p.name] = llm::make_provider(p, outgoing);
   options.time = &system_clock();
   const auto codec = net::make_codec(*settings, MARU_VERSION, name);
   options.codec = codec.get();
@@ -109,7 +110,8 @@ void run(config::settings given) {
 
   net::server server({node, *settings, system_clock(), MARU_VERSION, name, embedded});
   server.start();
-  for (const auto& address : server.addresses()) spdlog::info("maru {} listens on http://{}", MARU_VERSION, address);
+  for (const auto& address : server.addresses())
+    spdlog::info("maru {} listens on http://{}", MARU_VERSION, address);
   if (!server.addresses().empty()) control.write(server.addresses().front());
 
   int signal = 0;

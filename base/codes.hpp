@@ -28,7 +28,7 @@ enum class code : std::uint8_t {
 
 struct code_info {
   code value;
-  std::string_view word;  // stable; what clients switch on
+  std::string_view word; // stable; what clients switch on
   int http_status;
   std::string_view title; // for people
 };

@@ -10,8 +10,8 @@ namespace maru::limits {
 inline constexpr std::size_t message_text_bytes = 262'144;
 inline constexpr std::size_t frame_in_bytes = 1'048'576;
 inline constexpr std::size_t http_body_bytes = frame_in_bytes;
-inline constexpr std::size_t http_header_bytes = 16'384;   // a browser with cookies needs 4 kB
-inline constexpr std::size_t json_depth = 32;              // our deepest frame has 4 levels
+inline constexpr std::size_t http_header_bytes = 16'384; // a browser with cookies needs 4 kB
+inline constexpr std::size_t json_depth = 32;            // our deepest frame has 4 levels
 
 // What an answer may grow to; the contract names it.
 inline constexpr std::size_t answer_text_bytes = 4'194'304;
@@ -19,32 +19,32 @@ inline constexpr std::size_t answer_text_bytes = 4'194'304;
 inline constexpr std::size_t title_chars = 200;
 inline constexpr std::size_t username_chars = 64;
 inline constexpr std::size_t display_name_chars = 100;
-inline constexpr std::size_t password_bytes_most = 1024;   // Argon2 reads all of it
+inline constexpr std::size_t password_bytes_most = 1024; // Argon2 reads all of it
 inline constexpr std::size_t password_chars_least = 8;
 inline constexpr std::size_t agents_per_message = 16;
-inline constexpr std::size_t members_per_room = 10'000;    // held in the room's memory
+inline constexpr std::size_t members_per_room = 10'000; // held in the room's memory
 
 // Pages.
-inline constexpr std::size_t events_page = 500;            // the contract names it
+inline constexpr std::size_t events_page = 500;             // the contract names it
 inline constexpr std::size_t events_page_bytes = 8'388'608; // a page of big answers stays a page
 inline constexpr std::size_t rooms_page = 100;
-inline constexpr std::size_t replay_page = 200;            // events a session reads at a time
+inline constexpr std::size_t replay_page = 200;             // events a session reads at a time
 inline constexpr std::size_t replay_page_bytes = 2'097'152; // a quarter of an outbox
-inline constexpr std::size_t open_default_events = 50;     // `open` without `after`; the contract names it
+inline constexpr std::size_t open_default_events = 50;      // `open` without `after`; the contract names it
 
 // What is read to tell a model what went before.
 inline constexpr std::size_t context_events = 400;
-inline constexpr std::size_t bytes_per_token_most = 8;      // beyond this no text fits the token budget
+inline constexpr std::size_t bytes_per_token_most = 8; // beyond this no text fits the token budget
 
 // What may wait inside.
 inline constexpr std::size_t room_commits_under_way = 4096; // posts of one room between order and disk
 inline constexpr std::size_t room_answers_unfinished = 512; // each holds its text in memory
 inline constexpr std::size_t agent_questions_waiting = 256; // of one agent in one room
-inline constexpr std::size_t room_recent_commands = 1024;  // resends found without reading
+inline constexpr std::size_t room_recent_commands = 1024;   // resends found without reading
 inline constexpr std::size_t store_queue_bytes = 268'435'456;
-inline constexpr std::size_t commit_group_steps = 1024;    // one transaction
+inline constexpr std::size_t commit_group_steps = 1024; // one transaction
 inline constexpr std::size_t reads_waiting = 65'536;
-inline constexpr std::size_t password_jobs_waiting = 256;  // each costs tens of ms
+inline constexpr std::size_t password_jobs_waiting = 256; // each costs tens of ms
 inline constexpr std::size_t session_rooms_open = 1000;
 inline constexpr std::size_t watch_buffer_bytes = 4'194'304; // live frames while a replay is read
 
@@ -62,23 +62,24 @@ inline constexpr std::uint32_t heartbeat_ms = 30'000;
 inline constexpr std::uint32_t write_timeout_ms = 30'000;
 
 // What net/ keeps and how long it waits.
-inline constexpr std::size_t outbox_merge_frames = 1024;   // how far back a waiting delta looks for its like
-inline constexpr std::size_t outbox_gather_frames = 256;   // in one write; two parts each, the kernel takes 1024
+inline constexpr std::size_t outbox_merge_frames = 1024; // how far back a waiting delta looks for its like
+inline constexpr std::size_t outbox_gather_frames =
+    256; // in one write; two parts each, the kernel takes 1024
 inline constexpr std::uint32_t attach_timeout_ms = 10'000; // from hello to a session, inside the server
 inline constexpr std::uint32_t close_timeout_ms = 3'000;   // what a peer may take for the closing handshake
 inline constexpr std::uint32_t heartbeats_missed = 2;      // then the peer counts as gone
 inline constexpr std::uint32_t http_reply_timeout_ms = 60'000; // what the actors may take for a reply
-inline constexpr std::uint32_t net_tick_ms = 250;          // how exactly net/ keeps its times
-inline constexpr std::uint32_t accept_pause_ms = 100;      // when the process is out of descriptors
-inline constexpr std::uint32_t ticket_ms = 60'000;         // the contract names it
-inline constexpr std::size_t tickets = 65'536;             // each some 300 bytes; more than sign in within a minute
-inline constexpr std::size_t read_chunk_bytes = 16'384;    // of a long message or body
-inline constexpr std::size_t static_bytes = 268'435'456;   // a client is held in memory
+inline constexpr std::uint32_t net_tick_ms = 250;              // how exactly net/ keeps its times
+inline constexpr std::uint32_t accept_pause_ms = 100;          // when the process is out of descriptors
+inline constexpr std::uint32_t ticket_ms = 60'000;             // the contract names it
+inline constexpr std::size_t tickets = 65'536; // each some 300 bytes; more than sign in within a minute
+inline constexpr std::size_t read_chunk_bytes = 16'384;  // of a long message or body
+inline constexpr std::size_t static_bytes = 268'435'456; // a client is held in memory
 inline constexpr std::size_t client_settings_bytes = 65'536;
 inline constexpr std::size_t cursor_chars = 200;
-inline constexpr std::size_t token_bytes = 4096;           // access and refresh tokens, nonces
+inline constexpr std::size_t token_bytes = 4096; // access and refresh tokens, nonces
 inline constexpr std::size_t client_name_chars = 200;
-inline constexpr std::size_t echoed_id_bytes = 256;        // of a refused frame's id
+inline constexpr std::size_t echoed_id_bytes = 256; // of a refused frame's id
 inline constexpr std::size_t request_id_chars = 64;
 
 // Times of the actors.
@@ -95,54 +96,60 @@ inline constexpr std::uint32_t checkpoint_ms = 100;
 inline constexpr std::uint32_t checkpoint_pieces = 64;
 
 // The embedded database.
-inline constexpr std::uint32_t database_busy_ms = 5'000;   // a backup tool may hold the lock for a moment
-inline constexpr std::size_t database_cache_kib = 32'768;  // of each connection
-inline constexpr int database_log_pages = 16'384;          // 64 MiB of log, then it is moved into the file
-inline constexpr int database_log_most_pages = 131'072;    // beyond it readers are waited for
-inline constexpr std::size_t database_log_kept_bytes = 67'108'864; // a log that grew once shrinks again to this
+inline constexpr std::uint32_t database_busy_ms = 5'000;  // a backup tool may hold the lock for a moment
+inline constexpr std::size_t database_cache_kib = 32'768; // of each connection
+inline constexpr int database_log_pages = 16'384;         // 64 MiB of log, then it is moved into the file
+inline constexpr int database_log_most_pages = 131'072;   // beyond it readers are waited for
+inline constexpr std::size_t database_log_kept_bytes =
+    67'108'864; // a log that grew once shrinks again to this
 
 // What a refused client is told to wait, and how long an actor waits before it commits again.
 inline constexpr std::uint32_t retry_after_ms = 1'000;
 inline constexpr std::uint32_t commit_again_ms = 1'000;
-inline constexpr std::uint32_t room_redo_most = 3;          // times a command is ordered anew after a conflict
+inline constexpr std::uint32_t room_redo_most = 3; // times a command is ordered anew after a conflict
 
 // How many messages an actor handles before others get the thread: unlimited by default, which starves them.
 inline constexpr std::size_t actor_messages_in_a_row = 300;
 
 // Failures.
-inline constexpr std::uint32_t poison_failures = 5;        // an entry that killed its actor this often
-inline constexpr std::uint32_t restarts = 5;               // of one child within restart_window_ms
+inline constexpr std::uint32_t poison_failures = 5; // an entry that killed its actor this often
+inline constexpr std::uint32_t restarts = 5;        // of one child within restart_window_ms
 inline constexpr std::uint32_t restart_window_ms = 10'000;
 inline constexpr std::uint32_t restart_backoff_first_ms = 20;
 inline constexpr std::uint32_t restart_backoff_most_ms = 5'000;
-inline constexpr std::uint32_t child_stop_ms = 2'000;      // then it is killed
-inline constexpr std::size_t nursery_children_crashed = 100; // different ones within the window: not theirs alone
+inline constexpr std::uint32_t child_stop_ms = 2'000; // then it is killed
+inline constexpr std::size_t nursery_children_crashed =
+    100; // different ones within the window: not theirs alone
 inline constexpr std::size_t nursery_crashes_remembered = 4096; // of names not started again since
-inline constexpr std::size_t nursery_asks_waiting = 1024;  // for one name during its backoff
-inline constexpr std::size_t directory_asks_waiting = 65'536; // for all names
-inline constexpr std::size_t tree_children = 1000;         // of one supervisor; the troubled come first
+inline constexpr std::size_t nursery_asks_waiting = 1024;       // for one name during its backoff
+inline constexpr std::size_t directory_asks_waiting = 65'536;   // for all names
+inline constexpr std::size_t tree_children = 1000;              // of one supervisor; the troubled come first
 
 // Signing in.
 inline constexpr std::size_t account_requests_under_way = 4096;
-inline constexpr std::size_t refresh_nonce_bytes = 128;    // clients use a UUID
-inline constexpr std::uint32_t refresh_rounds_most = 4;    // times a refresh is judged anew after a conflict
-inline constexpr std::size_t identities_cached = 10'000;   // each some 300 bytes
+inline constexpr std::size_t refresh_nonce_bytes = 128;     // clients use a UUID
+inline constexpr std::uint32_t refresh_rounds_most = 4;     // times a refresh is judged anew after a conflict
+inline constexpr std::size_t identities_cached = 10'000;    // each some 300 bytes
 inline constexpr std::uint32_t identity_cached_ms = 60'000; // a changed role is seen by then
-inline constexpr std::uint32_t token_clock_slack_ms = 60'000; // a clock set back by no more than this does no harm
+inline constexpr std::uint32_t token_clock_slack_ms =
+    60'000; // a clock set back by no more than this does no harm
 inline constexpr std::uint32_t logout_grace_ms = 86'400'000; // an expired access token still ends its family
-inline constexpr std::uint32_t notify_attempts_most = 20;  // to reach a user's actor about a revoked family
+inline constexpr std::uint32_t notify_attempts_most = 20;    // to reach a user's actor about a revoked family
 inline constexpr std::uint32_t provider_retry_after_most_ms = 60'000;
 
 // Outgoing calls to models.
-inline constexpr std::size_t provider_line_bytes = 1'048'576;   // a line, or an event, of its stream; real ones have 300
-inline constexpr std::size_t provider_read_bytes = 8'192;       // one read of a stream; each stream holds such a buffer
+inline constexpr std::size_t provider_line_bytes =
+    1'048'576; // a line, or an event, of its stream; real ones have 300
+inline constexpr std::size_t provider_read_bytes =
+    8'192; // one read of a stream; each stream holds such a buffer
 inline constexpr std::size_t provider_error_body_bytes = 8'192; // read to find the error's code
 inline constexpr std::size_t provider_settle_bytes = 65'536;    // read after [DONE], to keep the connection
-inline constexpr std::uint32_t provider_last_words_ms = 2'000;  // for usage after the finish reason, or an error's body
+inline constexpr std::uint32_t provider_last_words_ms =
+    2'000; // for usage after the finish reason, or an error's body
 inline constexpr std::uint32_t provider_idle_connection_ms = 60'000; // a kept connection older is not used
-inline constexpr std::size_t provider_word_chars = 64;          // a finish reason or an error's code
-inline constexpr std::size_t provider_model_bytes = 200;        // a model's name
-inline constexpr std::uint32_t ollama_probe_ms = 300;           // a start without configuration waits for it
+inline constexpr std::size_t provider_word_chars = 64;               // a finish reason or an error's code
+inline constexpr std::size_t provider_model_bytes = 200;             // a model's name
+inline constexpr std::uint32_t ollama_probe_ms = 300; // a start without configuration waits for it
 inline constexpr std::size_t ollama_list_bytes = 1'048'576;
 
 } // namespace maru::limits

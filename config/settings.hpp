@@ -11,11 +11,11 @@ struct server_settings {
   std::vector<std::string> listen{"127.0.0.1:8080"};
   std::filesystem::path data = "data";
   std::string public_url;
-  std::string static_dir;                 // "" built-in client, "off" none
+  std::string static_dir; // "" built-in client, "off" none
   std::vector<std::string> cors_origins;
   std::uint32_t io_threads = 1;
-  std::uint32_t actor_threads = 0;        // 0: one per core
-  std::uint32_t drain_ms = 5000;          // how long SIGTERM waits for connections to close
+  std::uint32_t actor_threads = 0; // 0: one per core
+  std::uint32_t drain_ms = 5000;   // how long SIGTERM waits for connections to close
 };
 
 struct storage_settings {
@@ -31,7 +31,7 @@ struct auth_settings {
   std::uint32_t refresh_token_days = 60;
   std::uint32_t argon2_memory_kib = 19456;
   std::uint32_t argon2_passes = 2;
-  std::uint32_t argon2_threads = 1;       // how many passwords are hashed at a time
+  std::uint32_t argon2_threads = 1; // how many passwords are hashed at a time
 };
 
 // 0: no limit.
@@ -44,34 +44,34 @@ struct limit_settings {
 };
 
 struct log_settings {
-  std::string level = "info";             // trace | debug | info | warn | error
-  std::string format = "text";            // text | json
+  std::string level = "info";  // trace | debug | info | warn | error
+  std::string format = "text"; // text | json
 };
 
 struct provider_settings {
   std::string name;
-  std::string kind;                       // openai | demo
+  std::string kind; // openai | demo
   std::string url;
   std::string api_key;
-  std::string ca_file;                    // "" the system's certificates
-  bool continues = false;                 // recovery = "continue"
+  std::string ca_file;    // "" the system's certificates
+  bool continues = false; // recovery = "continue"
   std::uint32_t attempts = 5;
   std::uint32_t connect_timeout_ms = 10'000;
   std::uint32_t first_piece_timeout_ms = 120'000;
   std::uint32_t idle_timeout_ms = 60'000;
   std::uint32_t backoff_first_ms = 250;
   std::uint32_t backoff_most_ms = 10'000;
-  std::uint32_t pool = 64;                // idle connections kept
-  std::uint32_t demo_delay_ms = 15;       // demo: between pieces
+  std::uint32_t pool = 64;          // idle connections kept
+  std::uint32_t demo_delay_ms = 15; // demo: between pieces
 };
 
 struct agent_settings {
   std::string name;
-  std::vector<std::string> providers;     // in order of preference
+  std::vector<std::string> providers; // in order of preference
   std::string model;
   std::string system_prompt;
-  std::uint32_t context_tokens = 8192;    // budget for a request, without the answer
-  std::uint32_t max_answer_tokens = 0;    // 0: the provider's own
+  std::uint32_t context_tokens = 8192; // budget for a request, without the answer
+  std::uint32_t max_answer_tokens = 0; // 0: the provider's own
 };
 
 struct settings {

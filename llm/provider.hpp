@@ -27,42 +27,43 @@ struct turn {
 struct request {
   std::string model;
   std::vector<turn> turns;
-  std::string prefix;             // a partial answer to go on from; "" from the start
-  std::uint32_t max_tokens = 0;   // 0: the provider's own
+  std::string prefix;           // a partial answer to go on from; "" from the start
+  std::uint32_t max_tokens = 0; // 0: the provider's own
 };
 
 struct usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
-  bool estimated = true;          // the provider did not say
+  bool estimated = true; // the provider did not say
 };
 
 enum class fault : std::uint8_t {
   none,
-  unreachable,   // refused, unresolved, TLS failed
-  timed_out,     // connect, first piece or idle
-  status,        // an HTTP status that is not 2xx
-  not_a_stream,  // a 2xx that is no event stream
-  cut,           // closed in the middle, or ended without finish reason or [DONE]
-  in_stream,     // the provider told of an error inside the stream
-  too_large,     // a line or the answer beyond its bound
+  unreachable,  // refused, unresolved, TLS failed
+  timed_out,    // connect, first piece or idle
+  status,       // an HTTP status that is not 2xx
+  not_a_stream, // a 2xx that is no event stream
+  cut,          // closed in the middle, or ended without finish reason or [DONE]
+  in_stream,    // the provider told of an error inside the stream
+  too_large,    // a line or the answer beyond its bound
 };
 
 std::string_view word(fault f);
 
 struct outcome {
   fault what = fault::none;
-  std::string finish;             // stop | length | content_filter | ... when what is none
-  std::string model;              // as the provider names it
+  std::string finish; // stop | length | content_filter | ... when what is none
+  std::string model;  // as the provider names it
   llm::usage usage;
   int http_status = 0;
-  std::string detail;             // short, without secrets and without text of the conversation
+  std::string detail; // short, without secrets and without text of the conversation
   bool retryable = false;
   std::chrono::milliseconds retry_after{0};
 };
 
 struct events {
-  std::function<void(std::vector<std::string>)> pieces; // non-empty pieces, whole UTF-8, in order; those of one read together
+  std::function<void(std::vector<std::string>)>
+      pieces; // non-empty pieces, whole UTF-8, in order; those of one read together
   std::function<void(outcome)> ended;
 };
 
@@ -97,8 +98,8 @@ private:
 // Throws std::invalid_argument with the field and what is allowed.
 std::shared_ptr<provider> make_provider(const config::provider_settings& options, network& on);
 
-// How long to wait before attempt `next` (2, 3, ...): 250 ms doubling to 10 s with jitter in [0.5, 1], or what the
-// provider asked for, up to 60 s. `random` is in [0, 1).
+// How long to wait before attempt `next` (2, 3, ...): 250 ms doubling to 10 s with jitter in [0.5, 1], or
+// what the provider asked for, up to 60 s. `random` is in [0, 1).
 std::chrono::milliseconds retry_delay(const config::provider_settings& options, std::uint32_t next,
                                       const outcome& last, double random);
 
@@ -106,10 +107,11 @@ std::chrono::milliseconds retry_delay(const config::provider_settings& options, 
 std::uint64_t estimate_tokens(std::string_view text);
 
 // The system prompt, then the newest turns that fit the budget, oldest first; the last one always goes.
-std::vector<turn> within_budget(std::string_view system_prompt, std::vector<turn> newest_last, std::uint64_t tokens);
+std::vector<turn> within_budget(std::string_view system_prompt, std::vector<turn> newest_last,
+                                std::uint64_t tokens);
 
-// What a server without a configured model talks to, and one line that says so. Asks the environment, then a local
-// Ollama (one connection attempt, at most 300 ms).
+// What a server without a configured model talks to, and one line that says so. Asks the environment, then a
+// local Ollama (one connection attempt, at most 300 ms).
 struct found_provider {
   config::provider_settings provider;
   std::string model;

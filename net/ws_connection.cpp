@@ -81,6 +81,7 @@ private:
   void all_written();
   void linger();
   void finish();
+  void tell_gone();
   void let_go() {
     ws_.reset();
     message_ = {};
@@ -111,6 +112,7 @@ private:
   bool closing_ = false;
   bool lingering_ = false;
   bool flush_wanted_ = false;
+  bool told_gone_ = false;
   bool gone_ = false;
 };
 
@@ -148,7 +150,7 @@ void ws_connection::on_accepted(error_code failed) {
 
 void ws_connection::attach(std::shared_ptr<actors::session_port> to) {
   home_->post([self = shared_from_this(), to = std::move(to)]() mutable {
-    if (self->gone_) return to->gone(self->id_);
+    if (self->told_gone_) return to->gone(self->id_);
     self->session_ = std::move(to);
     self->read();
   });
@@ -292,14 +294,16 @@ void ws_connection::stall() {
 }
 
 void ws_connection::all_written() {
-  if (!out_.finished() || !read_ended_) return; // the peer's close frame is to come, or time runs out
+  // The peer's close frame is to come, or time runs out.
+  if (!out_.finished() || !read_ended_ || std::exchange(lingering_, true)) return;
+  error_code ignored;
+  socket().shutdown(tcp_socket::shutdown_send, ignored);
+  tell_gone();
   linger();
 }
 
 // Both sides have said what they had to; closing with unread bytes would reset what is still on its way.
 void ws_connection::linger() {
-  error_code failed;
-  if (!std::exchange(lingering_, true)) socket().shutdown(tcp_socket::shutdown_send, failed);
   std::array<char, limits::read_chunk_bytes> scratch;
   const auto size = ::recv(socket().native_handle(), scratch.data(), scratch.size(), MSG_DONTWAIT);
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) return finish();
@@ -351,6 +355,11 @@ void ws_connection::finish() {
   error_code ignored;
   socket().close(ignored);
   if (!reading_) let_go(); // otherwise Beast may still write into the message; its handler does it
+  tell_gone();
+}
+
+void ws_connection::tell_gone() {
+  told_gone_ = true;
   if (const auto session = std::exchange(session_, nullptr)) session->gone(id_);
 }
 

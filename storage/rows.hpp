@@ -44,7 +44,7 @@ struct command_row {
   uuid room;
   uuid author;
   uuid id;
-  std::string digest;  // 32 bytes over the content, defaults filled in
+  std::string digest; // 32 bytes over the content, defaults filled in
   std::uint64_t seq = 0;
   uuid event;
   std::string answers; // JSON array [{"answer","agent"}]
@@ -53,11 +53,11 @@ struct command_row {
 struct answer_row {
   uuid id;
   uuid room;
-  uuid question;                    // event id of the message
+  uuid question; // event id of the message
   std::uint64_t question_seq = 0;
   std::string agent;
   uuid asker;
-  std::uint32_t attempt = 0;        // 0: not begun
+  std::uint32_t attempt = 0; // 0: not begun
   std::uint32_t provider_failures = 0;
   std::optional<std::uint64_t> end_seq;
   std::optional<uuid> end_event;
@@ -65,15 +65,15 @@ struct answer_row {
 
 struct mailbox_entry {
   std::string mailbox;
-  std::uint64_t seq = 0;            // given by the store, grows within a mailbox
+  std::uint64_t seq = 0; // given by the store, grows within a mailbox
   uuid id;
   std::string kind;
-  std::string body;                 // JSON
+  std::string body; // JSON
   std::int64_t enqueued_at = 0;
   std::int64_t visible_at = 0;
   std::optional<std::int64_t> expires_at;
-  std::uint32_t failures = 0;       // killed its actor
-  std::uint32_t losses = 0;         // was lost with a process or a node
+  std::uint32_t failures = 0; // killed its actor
+  std::uint32_t losses = 0;   // was lost with a process or a node
 };
 
 struct dead_letter {
@@ -85,8 +85,8 @@ struct dead_letter {
 struct checkpoint_row {
   uuid answer;
   std::uint32_t attempt = 0;
-  std::uint64_t n = 0;              // the last piece in it
-  std::string text;                 // only what is new since the one before
+  std::uint64_t n = 0; // the last piece in it
+  std::string text;    // only what is new since the one before
 };
 
 struct room_row {
@@ -95,27 +95,27 @@ struct room_row {
   std::vector<std::string> agents;
   uuid created_by;
   std::int64_t created_at = 0;
-  std::uint64_t head = 0;           // seq of the newest event
+  std::uint64_t head = 0; // seq of the newest event
   std::uint64_t floor = 1;
-  std::int64_t active_at = 0;       // when the newest event came
+  std::int64_t active_at = 0; // when the newest event came
 };
 
 struct member_row {
   uuid room;
   uuid account;
-  std::string role;                 // owner | member
+  std::string role; // owner | member
   std::int64_t joined_at = 0;
   std::uint64_t last_read = 0;
 };
 
 struct account_row {
   uuid id;
-  std::string login;                // folded; unique
-  std::string username;             // as it was typed, NFC
+  std::string login;    // folded; unique
+  std::string username; // as it was typed, NFC
   std::string display_name;
   std::string password_hash;
-  std::string role;                 // admin | user
-  std::string settings = "{}";      // JSON object of the client's
+  std::string role;            // admin | user
+  std::string settings = "{}"; // JSON object of the client's
   std::int64_t created_at = 0;
 };
 
@@ -127,13 +127,13 @@ struct family_row {
 };
 
 struct refresh_row {
-  std::string hash;                 // of the token; the token itself is never kept
+  std::string hash; // of the token; the token itself is never kept
   uuid family;
   uuid account;
   std::int64_t expires_at = 0;
   std::optional<std::int64_t> used_at;
-  std::string nonce;                // given when it was used
-  std::string successor;            // sealed; what the same nonce is answered with
+  std::string nonce;     // given when it was used
+  std::string successor; // sealed; what the same nonce is answered with
 };
 
 struct key_row {

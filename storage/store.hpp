@@ -40,42 +40,114 @@ struct outcome {
 
 // --- the parts of a step -------------------------------------------------------------------------------
 
-struct create_account { account_row row; bool first_is_admin = true; }; // conflict: login taken
-struct update_account { account_row row; };
-struct create_family { family_row row; };
-struct revoke_family { uuid family; std::int64_t at = 0; };
-struct revoke_account_families { uuid account; std::optional<uuid> keep; std::int64_t at = 0; };
-struct add_refresh { refresh_row row; };
+struct create_account {
+  account_row row;
+  bool first_is_admin = true;
+}; // conflict: login taken
+struct update_account {
+  account_row row;
+};
+struct create_family {
+  family_row row;
+};
+struct revoke_family {
+  uuid family;
+  std::int64_t at = 0;
+};
+struct revoke_account_families {
+  uuid account;
+  std::optional<uuid> keep;
+  std::int64_t at = 0;
+};
+struct add_refresh {
+  refresh_row row;
+};
 // conflict unless the token exists and is unused
-struct use_refresh { std::string hash; std::int64_t at = 0; std::string nonce; std::string successor; };
-struct put_key { key_row row; };
+struct use_refresh {
+  std::string hash;
+  std::int64_t at = 0;
+  std::string nonce;
+  std::string successor;
+};
+struct put_key {
+  key_row row;
+};
 
-struct create_room { room_row row; };
-struct change_room { uuid room; std::optional<std::string> title; std::optional<std::vector<std::string>> agents; };
-struct add_member { member_row row; };
-struct remove_member { uuid room; uuid account; };
+struct create_room {
+  room_row row;
+};
+struct change_room {
+  uuid room;
+  std::optional<std::string> title;
+  std::optional<std::vector<std::string>> agents;
+};
+struct add_member {
+  member_row row;
+};
+struct remove_member {
+  uuid room;
+  uuid account;
+};
 
 // conflict unless seq is head + 1; moves head and active_at
-struct append_event { event_row row; };
+struct append_event {
+  event_row row;
+};
 // failure::duplicate when (room, author, id) is known
-struct record_command { command_row row; };
-struct open_answer { answer_row row; };
+struct record_command {
+  command_row row;
+};
+struct open_answer {
+  answer_row row;
+};
 // conflict unless the answer is unfinished
-struct begin_attempt { uuid answer; std::uint32_t attempt = 0; std::uint32_t provider_failures = 0; };
-struct end_answer { uuid answer; std::uint64_t seq = 0; uuid event; }; // conflict unless unfinished; drops its checkpoints
-struct append_checkpoint { checkpoint_row row; };                       // conflict unless unfinished and of the current attempt
+struct begin_attempt {
+  uuid answer;
+  std::uint32_t attempt = 0;
+  std::uint32_t provider_failures = 0;
+};
+struct end_answer {
+  uuid answer;
+  std::uint64_t seq = 0;
+  uuid event;
+}; // conflict unless unfinished; drops its checkpoints
+struct append_checkpoint {
+  checkpoint_row row;
+}; // conflict unless unfinished and of the current attempt
 
-struct enqueue { mailbox_entry entry; };                                // seq is given by the store
-struct remove_entry { std::string mailbox; uuid id; };                  // conflict unless present
-struct defer_entry { std::string mailbox; uuid id; std::int64_t visible_at = 0; std::uint32_t failures = 0; std::uint32_t losses = 0; };
-struct bury_entry { std::string mailbox; uuid id; std::string reason; std::int64_t at = 0; }; // to the dead letters
-struct requeue_dead { uuid id; std::int64_t visible_at = 0; };
-struct purge_dead { uuid id; };
+struct enqueue {
+  mailbox_entry entry;
+}; // seq is given by the store
+struct remove_entry {
+  std::string mailbox;
+  uuid id;
+}; // conflict unless present
+struct defer_entry {
+  std::string mailbox;
+  uuid id;
+  std::int64_t visible_at = 0;
+  std::uint32_t failures = 0;
+  std::uint32_t losses = 0;
+};
+struct bury_entry {
+  std::string mailbox;
+  uuid id;
+  std::string reason;
+  std::int64_t at = 0;
+}; // to the dead letters
+struct requeue_dead {
+  uuid id;
+  std::int64_t visible_at = 0;
+};
+struct purge_dead {
+  uuid id;
+};
 
-using part = std::variant<create_account, update_account, create_family, revoke_family, revoke_account_families,
-                          add_refresh, use_refresh, put_key, create_room, change_room, add_member, remove_member,
-                          append_event, record_command, open_answer, begin_attempt, end_answer, append_checkpoint,
-                          enqueue, remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
+using part =
+    std::variant<create_account, update_account, create_family, revoke_family, revoke_account_families,
+                 add_refresh, use_refresh, put_key, create_room, change_room, add_member, remove_member,
+                 append_event, record_command, open_answer, begin_attempt, end_answer, append_checkpoint,
+                 enqueue, remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
 
 struct step {
   fence under;
@@ -100,11 +172,12 @@ struct rooms_cursor {
 struct room_image {
   room_row room;
   std::vector<member_row> members;
-  std::vector<answer_row> unfinished;         // oldest question first
-  std::vector<checkpoint_row> checkpoints;    // of the unfinished answers' current attempts, joined: one per answer
-  std::vector<command_row> recent;            // newest commands, oldest first
+  std::vector<answer_row> unfinished; // oldest question first
+  std::vector<checkpoint_row>
+      checkpoints;                 // of the unfinished answers' current attempts, joined: one per answer
+  std::vector<command_row> recent; // newest commands, oldest first
   bool recent_is_all = false;
-  std::optional<event_row> tail;              // newest message or finished answer: the default parent
+  std::optional<event_row> tail; // newest message or finished answer: the default parent
 };
 
 // A snapshot in time: all calls on one reader see the same state. Throws read_error.
@@ -123,22 +196,27 @@ public:
   virtual std::optional<member_row> member(const uuid& room, const uuid& account) = 0;
   virtual std::optional<room_image> image(const uuid& room, std::size_t recent_commands) = 0;
   // Newest activity first.
-  virtual std::vector<room_summary> rooms_of(const uuid& account, std::optional<rooms_cursor> before, std::size_t most) = 0;
+  virtual std::vector<room_summary> rooms_of(const uuid& account, std::optional<rooms_cursor> before,
+                                             std::size_t most) = 0;
 
   // Ascending. `after` reads the first ones above, `before` the last ones below.
-  virtual std::vector<event_row> events_after(const uuid& room, std::uint64_t after, std::size_t most, std::size_t bytes) = 0;
-  virtual std::vector<event_row> events_before(const uuid& room, std::uint64_t before, std::size_t most, std::size_t bytes) = 0;
+  virtual std::vector<event_row> events_after(const uuid& room, std::uint64_t after, std::size_t most,
+                                              std::size_t bytes) = 0;
+  virtual std::vector<event_row> events_before(const uuid& room, std::uint64_t before, std::size_t most,
+                                               std::size_t bytes) = 0;
   virtual std::optional<event_row> event(const uuid& room, const uuid& id) = 0;
   // The `parent` chain from `id` upwards, newest first, `id` included.
-  virtual std::vector<event_row> chain(const uuid& room, const uuid& id, std::size_t most, std::size_t bytes) = 0;
+  virtual std::vector<event_row> chain(const uuid& room, const uuid& id, std::size_t most,
+                                       std::size_t bytes) = 0;
   // Finished answers (events of kind `answer`) to this question, in seq order.
   virtual std::vector<event_row> answers_to(const uuid& room, const uuid& question) = 0;
   virtual std::optional<command_row> command(const uuid& room, const uuid& author, const uuid& id) = 0;
   virtual std::optional<answer_row> answer(const uuid& id) = 0;
   virtual std::uint32_t unfinished_of(const uuid& asker) = 0;
 
-  virtual std::vector<mailbox_entry> entries(const std::string& mailbox, std::size_t most) = 0; // in seq order
-  virtual std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) = 0;       // distinct
+  virtual std::vector<mailbox_entry> entries(const std::string& mailbox,
+                                             std::size_t most) = 0;                       // in seq order
+  virtual std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) = 0; // distinct
   virtual std::vector<dead_letter> dead(std::size_t most) = 0;
 };
 
@@ -158,8 +236,8 @@ class store {
 public:
   virtual ~store() = default; // finishes what was submitted, then closes
 
-  // Thread-safe; `done` runs on a thread of the store, with no lock held. A step refused as `overloaded` never
-  // entered the order: its `done` runs before submit returns, perhaps before that of older steps.
+  // Thread-safe; `done` runs on a thread of the store, with no lock held. A step refused as `overloaded`
+  // never entered the order: its `done` runs before submit returns, perhaps before that of older steps.
   virtual void submit(step s, completion done) = 0;
   // Thread-safe; `job` runs on a reader thread; `failed` instead when the read cannot be had or threw, and
   // before read returns when too many wait.
@@ -181,10 +259,10 @@ enum class threading : std::uint8_t {
 };
 
 struct open_options {
-  std::string url;                  // "sqlite:/path/file.db"
+  std::string url; // "sqlite:/path/file.db"
   std::uint32_t readers = 2;
   threading threads = threading::own;
-  fault_probe probe;                // empty in production
+  fault_probe probe;                         // empty in production
   std::function<void(std::string)> on_fatal; // told once, from a store thread
 };
 

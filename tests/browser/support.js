@@ -42,6 +42,9 @@ export class server {
 listen = "127.0.0.1:${made.port}"
 data = "${join(made.folder, "data")}"
 
+[limits]
+signups_per_minute_per_address = 0
+
 [[provider]]
 name = "demo"
 kind = "demo"

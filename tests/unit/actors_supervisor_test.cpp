@@ -66,6 +66,23 @@ TEST_CASE("a supervisor starts its children in order") {
   CHECK(f.log == strings{"start a", "start b", "start c"});
 }
 
+TEST_CASE("the supervisor's handle is told before its first child starts") {
+  family f;
+  tree_actor told;
+  std::size_t started_before = 99;
+  test::actor_rig rig;
+  auto options = options_of(rig, f, {"a"});
+  options.before_start = [&](const tree_actor& root) {
+    told = root;
+    started_before = f.log.size();
+  };
+  auto root = rig.own(rig.system().spawn(supervisor, std::move(options)));
+  rig.settle();
+  CHECK(told == root);
+  CHECK(started_before == 0);
+  told = nullptr;
+}
+
 TEST_CASE("when a child crashes, those after it stop in reverse order and all start again in order") {
   family f;
   test::actor_rig rig;

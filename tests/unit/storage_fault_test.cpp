@@ -2,6 +2,7 @@
 #include <future>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "config/limits.hpp"
 #include "storage/sqlite_file.hpp"
@@ -128,6 +129,23 @@ TEST_CASE("a group that cannot be committed fails as one, and the next is taken"
     broken = false;
     b.must(step_in_row(1));
   }
+}
+
+TEST_CASE("a step refused once, after it had written, stays refused while its group is taken again") {
+  bool once = true;
+  bench b([&](std::string_view operation) {
+    return operation == "apply:open_answer" && std::exchange(once, false) ? failure::unavailable
+                                                                          : failure::none;
+  });
+  b.put(step_alone(1));
+  b.put(step_alone(2));
+  b.group();
+  CHECK(b.outcomes[0].why == failure::unavailable);
+  CHECK(b.outcomes[1].why == failure::none);
+  CHECK(b.look([](reader& r) {
+           check_alone(r, 1, false);
+           check_alone(r, 2, true);
+         }).empty());
 }
 
 TEST_CASE("after a fatal failure everything is refused as fatal, told of once, and reads go on") {
