@@ -6,8 +6,6 @@ namespace maru::actors {
 
 namespace {
 
-constexpr std::int64_t day_ms = 86'400'000;
-
 refusal wrong_login() { return {code::unauthenticated, "wrong username or password", 0}; }
 refusal wrong_token() { return {code::unauthenticated, "the refresh token is not valid", 0}; }
 refusal taken_name() { return {code::conflict, "this username is taken", 0}; }
@@ -208,7 +206,7 @@ storage::refresh_row accounts_state::refresh_row_of(const std::string& token, co
   row.hash = tokens::hash_of(token);
   row.family = family;
   row.account = user;
-  row.expires_at = now() + std::int64_t{svc.settings->auth.refresh_token_days} * day_ms;
+  row.expires_at = now() + std::int64_t{svc.settings->auth.refresh_token_days} * limits::day_ms;
   return row;
 }
 

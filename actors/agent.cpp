@@ -63,7 +63,11 @@ void agent_state::enqueued(const question_enqueued& what) {
   ++busy;
   svc.reach("agent.enqueued");
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
-  if (work && work->q.answer == what.answer) return;
+  if (work && work->q.answer == what.answer) {
+    // A room that has just been read knows nothing of what it was told before.
+    if (!what.fresh && room) tell_so_far();
+    return;
+  }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
   if (!what.fresh) return read_mailbox();
   queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false});

@@ -20,7 +20,7 @@ void make_sodium_ready() {
   (void)ready;
 }
 
-std::size_t bytes_of(const password_cost& cost) { return std::size_t{cost.memory_kib} * 1024; }
+std::size_t bytes_of(const password_cost& cost) { return std::size_t{cost.memory_kib} << 10U; }
 
 } // namespace
 

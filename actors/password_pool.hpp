@@ -12,8 +12,8 @@
 namespace maru::actors {
 
 struct password_cost {
-  std::uint32_t memory_kib = 19456;
-  std::uint32_t passes = 2;
+  std::uint32_t memory_kib = 0;
+  std::uint32_t passes = 0;
 };
 
 // Passwords are compared in NFC. Nothing when there is no memory for it, or the text is not UTF-8.

@@ -182,10 +182,11 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
       [&s](answer_begun& what) { s.begun(what); },
       [&s](pieces_made& what) { s.pieces(what); },
       [&s](finish_answer& what, const agent_actor& from) {
-        if (const auto it = s.answers.find(what.answer); it != s.answers.end())
-          s.linked(it->second.fact.agent, from);
-        else if (s.loaded)
-          return s.self->send(from, answer_closed{what.answer});
+        const auto it = s.answers.find(what.answer);
+        // Not read yet: once it is, the agent is woken and tells all of it again.
+        if (it == s.answers.end() && !s.loaded) return;
+        if (it == s.answers.end()) return s.self->send(from, answer_closed{what.answer});
+        s.linked(it->second.fact.agent, from);
         s.request(finish_request{std::move(what)});
       },
       [&s](commit_done& done) { s.committed(done); },

@@ -9,10 +9,6 @@
 #include "config/limits.hpp"
 
 namespace maru::actors {
-namespace {
-constexpr double minute_ms = 60'000;
-}
-
 void user_state::start() {
   tokens = svc.settings->limits.messages_per_minute_per_user;
   tokens_at = svc.time->steady_ms();
@@ -29,7 +25,7 @@ void user_state::command(user_command what) {
   if (post != nullptr && !within_rate()) {
     const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
     return refuse(what, {code::rate_limited, "you have sent too many messages within a minute",
-                         static_cast<std::uint32_t>(minute_ms / per_minute) + 1});
+                         limits::minute_ms / per_minute + 1});
   }
   what.question = post != nullptr && (post->ask_room || !post->agents.empty());
   if (!what.question || svc.settings->limits.questions_waiting_per_user == 0) return forward(std::move(what));
@@ -41,7 +37,7 @@ bool user_state::within_rate() {
   const double per_minute = svc.settings->limits.messages_per_minute_per_user;
   if (per_minute == 0) return true;
   const auto now = svc.time->steady_ms();
-  tokens = std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / minute_ms);
+  tokens = std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / limits::minute_ms);
   tokens_at = now;
   if (tokens < 1) return false;
   tokens -= 1;

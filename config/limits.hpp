@@ -36,6 +36,9 @@ inline constexpr std::size_t open_default_events = 50;      // `open` without `a
 inline constexpr std::size_t context_events = 400;
 inline constexpr std::size_t bytes_per_token_most = 8; // beyond this no text fits the token budget
 
+inline constexpr std::uint32_t minute_ms = 60'000; // the rates' unit
+inline constexpr std::int64_t day_ms = 86'400'000; // the unit of refresh tokens' lives
+
 // What may wait inside.
 inline constexpr std::size_t room_commits_under_way = 4096; // posts of one room between order and disk
 inline constexpr std::size_t room_answers_unfinished = 512; // each holds its text in memory
@@ -74,6 +77,7 @@ inline constexpr std::uint32_t accept_pause_ms = 100;          // when the proce
 inline constexpr std::uint32_t ticket_ms = 60'000;             // the contract names it
 inline constexpr std::size_t tickets = 65'536; // each some 300 bytes; more than sign in within a minute
 inline constexpr std::size_t read_chunk_bytes = 16'384;  // of a long message or body
+inline constexpr std::size_t read_buffer_kept_bytes = 1023; // by an idle connection
 inline constexpr std::size_t static_bytes = 268'435'456; // a client is held in memory
 inline constexpr std::size_t client_settings_bytes = 65'536;
 inline constexpr std::size_t cursor_chars = 200;

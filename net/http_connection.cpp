@@ -85,7 +85,7 @@ private:
 
 void http_connection::start() {
   if (home_->stopping()) return;
-  home_->add(*this);
+  home_->add(shared_from_this());
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
   next_request();
@@ -307,9 +307,9 @@ void http_connection::linger() {
 void http_connection::finish() {
   if (phase_ == phase::over) return;
   phase_ = phase::over;
-  home_->remove(*this);
   error_code ignored;
   socket_.close(ignored);
+  home_->remove(*this); // which may have been the last to hold it
 }
 
 // --- upgrading -----------------------------------------------------------------------------------------
@@ -357,7 +357,6 @@ void http_connection::become_websocket(std::variant<actors::identity, close_code
 // --- time ----------------------------------------------------------------------------------------------
 
 void http_connection::tick(std::int64_t now_ms) {
-  const auto keep = shared_from_this();
   const auto passed = now_ms - since_;
   switch (phase_) {
   case phase::idle:
@@ -383,7 +382,6 @@ void http_connection::tick(std::int64_t now_ms) {
 }
 
 void http_connection::drain() {
-  const auto keep = shared_from_this();
   keep_alive_ = false;
   if (phase_ == phase::idle) finish();
 }

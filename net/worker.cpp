@@ -30,23 +30,19 @@ void worker::start_ticking() {
 
 void worker::tick() {
   start_ticking();
-  // A member may remove itself, which moves the last one, already seen, to its place.
-  for (auto i = members_.size(); i-- > 0;)
-    members_[i]->tick(now_ms_);
+  each([now = now_ms_](member& one) { one.tick(now); });
   if (also_) also_();
 }
 
 void worker::drain_all() {
-  for (auto i = members_.size(); i-- > 0;)
-    members_[i]->drain();
+  each([](member& one) { one.drain(); });
 }
 
 void worker::cut_all() {
   stopping_ = true;
   also_ = nullptr;
   timer_.cancel();
-  for (auto i = members_.size(); i-- > 0;)
-    members_[i]->cut();
+  each([](member& one) { one.cut(); });
 }
 
 void worker::end() {
@@ -55,16 +51,17 @@ void worker::end() {
   io_.poll();
 }
 
-void worker::add(member& one) {
-  one.place_ = members_.size();
-  members_.push_back(&one);
+void worker::add(std::shared_ptr<member> one) {
+  one->place_ = members_.size();
+  members_.push_back(std::move(one));
   ++shared_->open;
 }
 
 void worker::remove(member& one) {
-  members_.back()->place_ = one.place_;
-  members_[one.place_] = members_.back();
+  const auto at = one.place_;
+  const auto keep = std::exchange(members_[at], std::move(members_.back()));
   members_.pop_back();
+  if (at < members_.size()) members_[at]->place_ = at;
   --shared_->open;
 }
 

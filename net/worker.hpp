@@ -69,11 +69,19 @@ public:
   void on_tick(std::function<void()> also) { also_ = std::move(also); }
 
   // On the worker's thread.
-  void add(member& one);
+  void add(std::shared_ptr<member> one); // and keeps it alive until remove()
   void remove(member& one);
   [[nodiscard]] bool stopping() const { return stopping_; }
 
 private:
+  // A member may remove itself, which moves the last one, already seen, to its place.
+  template <class F>
+  void each(F&& call) {
+    for (auto i = members_.size(); i-- > 0;) {
+      const auto one = members_[i];
+      call(*one);
+    }
+  }
   void tick();
 
   std::shared_ptr<hub> shared_;
@@ -81,7 +89,7 @@ private:
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                              executor>
       timer_;
-  std::vector<member*> members_;
+  std::vector<std::shared_ptr<member>> members_;
   std::function<void()> also_;
   std::int64_t now_ms_ = 0;
   bool stopping_ = false;

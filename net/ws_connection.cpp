@@ -119,7 +119,7 @@ private:
 // --- the beginning -------------------------------------------------------------------------------------
 
 void ws_connection::start(ws_start start) {
-  home_->add(*this);
+  home_->add(shared_from_this());
   since_ = last_read_ = last_ping_ = now();
   if (auto* who = std::get_if<actors::identity>(&start.outcome)) identity_ = std::move(*who);
   if (const auto* why = std::get_if<close_code>(&start.outcome)) refused_ = *why;
@@ -198,9 +198,8 @@ void ws_connection::on_read(error_code failed, std::size_t) {
     message_.clear();
   } else if (ws_->is_message_done()) {
     take_message();
-    constexpr std::size_t kept_bytes = 1023;
     message_.clear();
-    if (message_.capacity() > kept_bytes) message_ = {};
+    if (message_.capacity() > limits::read_buffer_kept_bytes) message_ = {};
   }
   if (std::exchange(flush_wanted_, false)) flush();
   read();
@@ -317,7 +316,6 @@ void ws_connection::linger() {
 // --- time and the end ----------------------------------------------------------------------------------
 
 void ws_connection::tick(std::int64_t now_ms) {
-  const auto keep = shared_from_this();
   if (closing_) {
     if (now_ms - closing_since_ > limits::close_timeout_ms) finish();
     return;

@@ -11,6 +11,11 @@ import { chromium } from "playwright-core";
 
 const patience_ms = 30_000;
 
+// Whatever ends the tests, no server outlives them.
+const running = new Set();
+process.on("exit", () => { for (const one of running) one.kill("SIGKILL"); });
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 async function free_port() {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
@@ -63,6 +68,8 @@ model = "demo"
     const log = openSync(join(this.folder, "log"), "a");
     this.process = spawn(process.env.MARU_BINARY, ["serve", "--config", join(this.folder, "maru.toml")],
       { stdio: ["ignore", log, log], cwd: this.folder });
+    running.add(this.process);
+    this.process.once("exit", function gone() { running.delete(this); });
     await until("the server is ready", async () => {
       if (this.process.exitCode !== null) throw new Error(`the server ended: ${this.log()}`);
       return (await fetch(`${this.base}/readyz`).catch(() => null))?.ok;

@@ -29,7 +29,8 @@ std::filesystem::path new_folder() {
 
 } // namespace
 
-actor_rig::actor_rig() : folder_(new_folder()) {
+actor_rig::actor_rig(std::filesystem::path folder)
+    : folder_(folder.empty() ? new_folder() : folder), folder_stays_(!folder.empty()) {
   storage::open_options options;
   options.url = "sqlite:" + (folder_ / "maru.db").string();
   options.threads = storage::threading::manual;
@@ -54,6 +55,7 @@ actor_rig::~actor_rig() {
   system_->await_actors_before_shutdown(false);
   system_.reset();
   db_.reset();
+  if (folder_stays_) return;
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }

@@ -45,12 +45,14 @@ struct reply_of {
 
 class actor_rig {
 public:
-  actor_rig();
+  // A folder that was given stays: another rig may open the same database.
+  explicit actor_rig(std::filesystem::path folder = {});
   ~actor_rig(); // kills what was given to `own`
   actor_rig(const actor_rig&) = delete;
   actor_rig& operator=(const actor_rig&) = delete;
 
   [[nodiscard]] caf::actor_system& system() { return *system_; }
+  [[nodiscard]] caf::scheduler::test_coordinator& jobs() { return *jobs_; }
   [[nodiscard]] manual_clock& time() { return time_; }
   [[nodiscard]] storage::store& db() { return *db_; }
   [[nodiscard]] const std::shared_ptr<storage::store>& shared_db() const { return db_; }
@@ -119,6 +121,7 @@ private:
   struct config_of_tests;
 
   std::filesystem::path folder_;
+  bool folder_stays_ = false;
   manual_clock time_;
   std::shared_ptr<storage::store> db_;
   std::uint64_t epoch_ = 0;

@@ -97,10 +97,10 @@ public:
       const std::lock_guard lock{mutex_};
       who_ = std::move(who);
       said_ = std::move(hello);
+      if (attach_at_once) from->attach(session);
       from_ = from;
     }
     changed_.notify_all();
-    if (attach_at_once) from->attach(session);
   }
   [[nodiscard]] bool ready() const override { return is_ready; }
   void drain(std::function<void()> done) override { done(); }

@@ -66,12 +66,13 @@ std::vector<std::string> frames(std::string_view wire) {
 TEST_CASE("frames leave whole and in order, however little is written at a time", "[net][outbox]") {
   rig r;
   std::vector<std::string> sent;
+  const auto step = GENERATE(1, 101, 1000, 1'000'000);
   for (const std::size_t size : {0, 1, 125, 126, 127, 65'535, 65'536, 3}) {
+    if (step == 1 && size > 127) continue;
     sent.emplace_back(size, 'x');
     r.box.push(text_frame(sent.back()));
   }
   std::string wire;
-  const auto step = GENERATE(1, 7, 1000, 1'000'000);
   for (auto more = r.write(step); !more.empty(); more = r.write(step))
     wire += more;
   CHECK(frames(wire) == sent);

@@ -402,6 +402,8 @@ TEST_CASE("draining closes every socket with 1001", "[net][ws]") {
   rig.server->drain([&] { done.set_value(); });
   CHECK(client.wait_closed() == number(close_code::draining));
   CHECK(silent.wait_closed() == number(close_code::draining));
+  client.link().cut();
+  silent.link().cut();
   CHECK(done.get_future().wait_for(patience) == std::future_status::ready);
   CHECK(rig.server->connections() == 0);
 }

@@ -1,0 +1,48 @@
+#pragma once
+
+// The measurements. Each starts a server of its own on an empty folder, and ends it.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tests/bench/house.hpp"
+#include "tests/bench/report.hpp"
+
+namespace maru::bench {
+
+struct span {
+  double warm_s = 1; // not counted
+  double seconds = 5;
+};
+
+// A closed loop of `users`, each with a room of its own and one question outstanding.
+struct answers_options {
+  std::size_t users = 100;
+  std::uint32_t delay_ms = 0;
+  std::size_t pieces = 20;
+  bool history = false; // the model is told the turns before; otherwise each question begins a new tree
+  span time;
+};
+row measure_answers(const house_options& where, const answers_options& what);
+
+// One connection keeps `in_flight` messages that ask nobody on their way to the disk.
+struct posts_options {
+  std::size_t in_flight = 100;
+  std::size_t rooms = 50;
+  std::size_t text_bytes = 300;
+  span time;
+};
+row measure_posts(const house_options& where, const posts_options& what);
+
+// Each connection keeps `window` pings outstanding.
+struct pings_options {
+  std::size_t connections = 100;
+  std::size_t window = 1;
+  span time;
+};
+row measure_pings(const house_options& where, const pings_options& what);
+
+// Connections that have said hello and do nothing, each of a person of its own.
+row measure_memory(const house_options& where, std::size_t connections, double seconds);
+
+} // namespace maru::bench
