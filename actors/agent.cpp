@@ -27,7 +27,7 @@ void agent_state::read_mailbox() {
           if (auto row = from.answer(e.id)) read.items.push_back({std::move(e), std::move(*row)});
         return read;
       },
-      [](const std::string&) { return mailbox_read{true, {}}; });
+      [](const std::string&) { return mailbox_read{true, {}}; }, svc.under(who.room));
 }
 
 void agent_state::take_mailbox(mailbox_read& read) {
@@ -45,10 +45,12 @@ void agent_state::take_mailbox(mailbox_read& read) {
       queue.erase(known);
       continue;
     }
-    // Begun in this life of the process, and nobody died over it: it comes straight from the room.
-    const bool mine = item.entry.body == std::to_string(svc.life) && !after_crash;
+    // The agent before worked on the first and died over it. What else was begun in another life of the
+    // process was lost with that; what was begun in this one comes straight from the room.
+    const bool fatal = after_crash && !loaded && now.empty();
+    const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures, item.entry.losses,
-                   a.attempt > 0 && !mine});
+                   fatal || lost});
   }
   // What was enqueued while the read was under way comes after what it found.
   for (auto& q : queue)
@@ -105,10 +107,10 @@ void agent_state::tick(const agent_tick& t) {
   if (t.why == agent_wake::room) return find_room();
   if (!work || work->number != t.work) return;
   if (t.why == agent_wake::context) read_context();
-  if (t.why == agent_wake::begin) commit_begin();
+  if (t.why == agent_wake::begin && !work->gate_open && work->begin_ticket == 0) commit_begin();
   if (t.why == agent_wake::call) call_model();
   if (t.why == agent_wake::checkpoint) {
-    work->checkpoint_set = false;
+    work->checkpoint_set = work->keep_failed = false;
     checkpoint();
   }
 }

@@ -40,7 +40,7 @@ struct queued_question {
   std::uint32_t attempt = 0; // 0: not begun
   std::uint32_t provider_failures = 0;
   std::uint32_t failures = 0, losses = 0;
-  bool recovered = false; // begun by somebody who is gone
+  bool recovered = false; // taken up by somebody who is gone
 };
 
 struct agent_work {
@@ -63,6 +63,10 @@ struct agent_work {
   std::size_t kept_bytes = 0;
   std::int64_t kept_at = 0;
   bool checkpoint_set = false;
+  std::uint64_t keep_ticket = 0; // a checkpoint is under way: what it will have kept
+  std::uint64_t keep_n = 0;
+  std::size_t keep_bytes = 0;
+  bool keep_failed = false;            // the next waits for its time
   std::optional<finish_answer> finish; // asked for, not yet told that it ended
 };
 
@@ -112,6 +116,7 @@ struct agent_state {
   void failed(const llm::outcome& how);
   void ask_end(finish_answer how);
   void checkpoint();
+  void kept(bool on_disk);
   void drop_call();
   void tell_so_far();
   [[nodiscard]] const llm::provider* model() const;

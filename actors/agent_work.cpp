@@ -35,13 +35,18 @@ void agent_state::begin(queued_question q) {
     if (w.q.failures >= limits::poison_failures) {
       // It kills its agent: no further attempt.
       w.gate_open = true;
-      w.attempt = w.q.attempt;
+      w.attempt = std::max(1U, w.q.attempt);
       finish_answer end;
       end.how = ending::failed;
       end.reason = "poison";
       end.bury = true;
       return ask_end(std::move(end));
     }
+    // Counted before anything else is tried: it may die again before the attempt begins.
+    std::vector<storage::part> count{
+        storage::defer_entry{mailbox, w.q.answer, svc.time->unix_ms(), w.q.failures, w.q.losses}};
+    self->send(svc.store, storage::step{svc.under(who.room), std::move(count)}, next_ticket++,
+               caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
   } else {
     w.gate_open = w.q.attempt > 0;
     w.attempt = std::max(1U, w.q.attempt);
@@ -103,8 +108,9 @@ void agent_state::committed(const commit_done& done) {
   svc.reach("agent.committed");
   if (done.how.why == storage::failure::fenced || done.how.why == storage::failure::fatal)
     return self->quit(caf::make_error(caf::sec::runtime_error, "store: " + done.how.detail));
-  // Checkpoints are not waited for: what one did not keep, the next attempt makes anew.
-  if (!work || work->begin_ticket != done.ticket) return;
+  if (!work || done.ticket == 0) return;
+  if (work->keep_ticket == done.ticket) return kept(bool(done.how));
+  if (work->begin_ticket != done.ticket) return;
   work->begin_ticket = 0;
   if (done.how) return open_gate();
   if (done.how.why == storage::failure::conflict) {
@@ -121,6 +127,7 @@ void agent_state::open_gate() {
   w.gate_open = true;
   w.kept_n = w.base_n;
   w.kept_bytes = w.base_bytes;
+  w.keep_ticket = 0;
   if (!room) return find_room();
   self->send(room, answer_begun{w.q.answer, w.attempt, w.state, w.base_n, w.text.substr(0, w.base_bytes)});
   if (w.n > w.base_n)
@@ -240,10 +247,10 @@ void agent_state::ask_end(finish_answer how) {
 }
 
 // Appends what is new, at most every checkpoint_ms or checkpoint_pieces, where a new attempt could go on from
-// it.
+// it. One at a time: each has to stand on the one before.
 void agent_state::checkpoint() {
   auto& w = *work;
-  if (!w.gate_open || w.n == w.kept_n || !continues()) return;
+  if (!w.gate_open || w.n == w.kept_n || w.keep_ticket != 0 || w.keep_failed || !continues()) return;
   const auto since = svc.time->steady_ms() - w.kept_at;
   if (since < limits::checkpoint_ms && w.n - w.kept_n < limits::checkpoint_pieces) {
     if (w.checkpoint_set) return;
@@ -252,11 +259,24 @@ void agent_state::checkpoint() {
   }
   std::vector<storage::part> parts{
       storage::append_checkpoint{{w.q.answer, w.attempt, w.n, w.text.substr(w.kept_bytes)}}};
-  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, next_ticket++,
-             caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
-  w.kept_n = w.n;
-  w.kept_bytes = w.text.size();
+  w.keep_ticket = next_ticket++;
+  w.keep_n = w.n;
+  w.keep_bytes = w.text.size();
   w.kept_at = svc.time->steady_ms();
+  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.keep_ticket,
+             caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
+}
+
+void agent_state::kept(bool on_disk) {
+  auto& w = *work;
+  w.keep_ticket = 0;
+  if (on_disk) {
+    w.kept_n = w.keep_n;
+    w.kept_bytes = w.keep_bytes;
+    return checkpoint();
+  }
+  w.keep_failed = true;
+  wake_in(limits::commit_again_ms, agent_wake::checkpoint);
 }
 
 void agent_state::drop_call() {

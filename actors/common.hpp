@@ -32,10 +32,13 @@ void end_on_exception(Self* self, std::string who) {
 }
 
 // Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be
-// read. Both capture values and handles only.
+// read. Both capture values and handles only. `behind`: an owner's next life reads only once the commits of
+// the one before are on disk or refused.
 template <class Self, class Handle, class Fetch, class Failed>
-void read_into(Self* self, const store_actor& store, Handle to, Fetch fetch, Failed failed) {
+void read_into(Self* self, const store_actor& store, Handle to, Fetch fetch, Failed failed,
+               std::optional<storage::fence> behind = {}) {
   run_read request;
+  request.behind = behind;
   request.job = [to, fetch = std::move(fetch)](storage::reader& from) { caf::anon_send(to, fetch(from)); };
   request.failed = [to, failed = std::move(failed)](std::string why) {
     caf::anon_send(to, failed(std::move(why)));

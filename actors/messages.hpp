@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -223,6 +224,7 @@ struct commit_done {
 struct run_read {
   storage::read_job job; // runs on a reader thread: captures values and handles only
   storage::read_failed failed;
+  std::optional<storage::fence> behind; // not before the commits that were sent for this owner until now
 };
 
 // --- sessions ------------------------------------------------------------------------------------------

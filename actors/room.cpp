@@ -20,14 +20,15 @@ void room_state::load() {
   loaded = false;
   read_into(
       self, svc.store, caf::actor_cast<room_self>(self),
-      [room = id](storage::reader& from) {
-        return room_read{"", from.image(room, limits::room_recent_commands)};
+      [room = id, number = ++loads](storage::reader& from) {
+        return room_read{number, "", from.image(room, limits::room_recent_commands)};
       },
-      [](std::string why) { return room_read{std::move(why), {}}; });
+      [number = loads](std::string why) { return room_read{number, std::move(why), {}}; }, svc.under(id));
 }
 
 void room_state::take_image(room_read& read) {
   svc.reach("room.load");
+  if (read.number != loads) return;
   if (!read.failed.empty()) {
     spdlog::warn("room {} cannot be read: {}", id.str(), read.failed);
     auto waiting = std::move(held);
@@ -59,7 +60,11 @@ void room_state::take_image(room_read& read) {
   auto subscribers = std::move(held_subscribers);
   held_subscribers.clear();
   for (auto& s : subscribers)
-    s();
+    s.subscribe();
+  auto agents_waiting = std::move(held_agents);
+  held_agents.clear();
+  for (const auto& [answer, agent] : agents_waiting)
+    if (!answers.contains(answer)) self->send(agent, answer_closed{answer});
   auto again = std::move(redo);
   redo.clear();
   for (auto& r : again)
@@ -107,7 +112,8 @@ void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, co
     if (held_subscribers.size() >= limits::room_commits_under_way)
       return self->send(from,
                         room_snapshot{ticket, refusal_of(storage::failure::overloaded), id, 0, 1, 0, 0, {}});
-    held_subscribers.push_back([this, ticket, from, by, relay] { subscribe(ticket, from, by, relay); });
+    held_subscribers.push_back(
+        {relay, [this, ticket, from, by, relay] { subscribe(ticket, from, by, relay); }});
     return;
   }
   room_snapshot snapshot{ticket, {}, id, row.head, row.floor, life, frame, {}};
@@ -119,6 +125,12 @@ void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, co
       snapshot.answers.push_back(live.fact);
   }
   self->send(from, std::move(snapshot));
+}
+
+// Nobody behind this relay watches, nor has anybody who came before this.
+void room_state::unsubscribe(const relay_actor& relay) {
+  std::erase_if(held_subscribers, [&](const held_subscriber& h) { return h.relay == relay; });
+  if (relays.erase(relay) > 0) self->demonitor(relay.address());
 }
 
 void room_state::wake_in(std::uint32_t ms, room_wake why) {
@@ -175,16 +187,17 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
         ++s.busy;
         s.subscribe(ticket, from, by, relay);
       },
-      [&s](const relay_actor& relay) {
-        if (s.relays.erase(relay) > 0) s.self->demonitor(relay.address());
-      },
+      [&s](const relay_actor& relay) { s.unsubscribe(relay); },
       [&s](answer_resumed& what, const agent_actor& from) { s.resumed(what, from); },
       [&s](answer_begun& what) { s.begun(what); },
       [&s](pieces_made& what) { s.pieces(what); },
       [&s](finish_answer& what, const agent_actor& from) {
         const auto it = s.answers.find(what.answer);
-        // Not read yet: once it is, the agent is woken and tells all of it again.
-        if (it == s.answers.end() && !s.loaded) return;
+        // Not read yet: once it is, the agent is woken and tells all of it again, or is told of the end.
+        if (it == s.answers.end() && !s.loaded) {
+          s.held_agents[what.answer] = from;
+          return;
+        }
         if (it == s.answers.end()) return s.self->send(from, answer_closed{what.answer});
         s.linked(it->second.fact.agent, from);
         s.request(finish_request{std::move(what)});
@@ -205,16 +218,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
           return s.refuse(what.waiters, {code::invalid_field, "reply_to: not an event of this room"});
         s.request(std::move(what));
       },
-      [&s](ended_read& read) {
-        const auto it = s.aside.find(read.aside);
-        if (it == s.aside.end()) return;
-        auto what = std::get<stop_request>(std::move(it->second));
-        s.aside.erase(it);
-        if (read.failed) return s.refuse(what.waiters, refusal_of(storage::failure::unavailable));
-        if (!read.row || read.row->room != s.id || !read.row->end_seq)
-          return s.refuse(what.waiters, {code::not_found, "answer: there is no such answer in this room"});
-        s.note({std::move(what), *read.row->end_seq, *read.row->end_event});
-      },
+      [&s](ended_read& read) { s.take_end(read); },
       [&s](const room_tick& tick) { s.tick(tick.why); },
   };
 }

@@ -18,7 +18,8 @@
 namespace maru::actors {
 
 struct room_read {
-  std::string failed; // "" read
+  std::uint64_t number = 0; // which load
+  std::string failed;       // "" read
   std::optional<storage::room_image> image;
 };
 struct references_read {
@@ -122,6 +123,7 @@ struct room_state {
 
   // From the store.
   bool loaded = false, missing = false;
+  std::uint64_t loads = 0;
   storage::room_row row;
   std::unordered_set<uuid> members;
   std::map<command_key, taken_command> recent;
@@ -145,7 +147,12 @@ struct room_state {
   std::map<std::uint64_t, room_request> aside; // waits for a read
   std::uint64_t next_aside = 1;
   std::vector<room_request> held; // came while loading
-  std::vector<std::function<void()>> held_subscribers;
+  struct held_subscriber {
+    relay_actor relay;
+    std::function<void()> subscribe;
+  };
+  std::vector<held_subscriber> held_subscribers;
+  std::map<uuid, agent_actor> held_agents; // who told of an answer while loading: it may have ended
 
   std::set<relay_actor> relays;
   std::map<std::string, agent_link> agents;
@@ -158,6 +165,7 @@ struct room_state {
   void take_unfinished(const storage::room_image& image);
   void subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by,
                  const relay_actor& relay);
+  void unsubscribe(const relay_actor& relay);
   void tick(room_wake why);
   void wake_in(std::uint32_t ms, room_wake why);
   void went_down(const caf::down_msg& down);
@@ -172,6 +180,7 @@ struct room_state {
   void stop(stop_request what);
   void read_end(stop_request what);
   void note(note_request what);
+  void take_end(ended_read& read);
   bool is_repeat(const command_key& key, const std::string& digest, bool any_parent,
                  std::vector<waiter>& waiters);
   result<std::vector<std::string>> agents_asked(const post_message& what) const;

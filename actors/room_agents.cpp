@@ -44,7 +44,10 @@ void room_state::resumed(answer_resumed& what, const agent_actor& from) {
   ++busy;
   const auto it = answers.find(what.so_far.answer);
   if (it == answers.end()) {
-    if (loaded) self->send(from, answer_closed{what.so_far.answer});
+    if (loaded)
+      self->send(from, answer_closed{what.so_far.answer});
+    else
+      held_agents[what.so_far.answer] = from;
     return;
   }
   auto& live = it->second;

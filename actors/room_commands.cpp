@@ -214,11 +214,23 @@ void room_state::read_end(stop_request what) {
       [number](const std::string&) { return ended_read{number, true, {}}; });
 }
 
+void room_state::take_end(ended_read& read) {
+  const auto it = aside.find(read.aside);
+  if (it == aside.end()) return;
+  auto what = std::get<stop_request>(std::move(it->second));
+  aside.erase(it);
+  if (read.failed) return refuse(what.waiters, refusal_of(storage::failure::unavailable));
+  if (!read.row || read.row->room != id || !read.row->end_seq)
+    return refuse(what.waiters, {code::not_found, "answer: there is no such answer in this room"});
+  request(note_request{std::move(what), *read.row->end_seq, *read.row->end_event});
+}
+
 void room_state::note(note_request what) {
   ordered o;
-  const auto& stop = what.stop;
+  auto& stop = what.stop;
   o.key = command_key{stop.by.id, stop.what.key};
   o.digest = digest_of(stop.what) + std::string(view(uuid{}));
+  if (is_repeat(*o.key, o.digest, false, stop.waiters)) return;
   std::vector<storage::part> parts{
       storage::record_command{{id, stop.by.id, stop.what.key, o.digest, what.seq, what.event, "[]"}}};
   o.what = std::move(what);

@@ -10,6 +10,18 @@
 
 namespace maru::actors {
 
+namespace {
+
+// A post that left its parent open means the one that was found for it when it came first.
+bool same_content(const ordered& what, const std::string& taken) {
+  constexpr std::size_t content_bytes = 32;
+  const auto* post = std::get_if<post_request>(&what.what);
+  if (post == nullptr || post->what.parent_is != parent_rule::newest) return what.digest == taken;
+  return what.digest.compare(0, content_bytes, taken, 0, content_bytes) == 0;
+}
+
+} // namespace
+
 event_fact room_state::next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
                                   const std::string& author_name) {
   const auto now = svc.time->unix_ms();
@@ -155,7 +167,7 @@ void room_state::refused(ordered what, const storage::outcome& how) {
         std::get_if<post_request>(&what.what) != nullptr   ? &std::get<post_request>(what.what).waiters
         : std::get_if<stop_request>(&what.what) != nullptr ? &std::get<stop_request>(what.what).waiters
                                                            : &std::get<note_request>(what.what).stop.waiters;
-    if (how.duplicate_of && how.duplicate_of->digest.compare(0, 32, what.digest, 0, 32) == 0)
+    if (how.duplicate_of && same_content(what, how.duplicate_of->digest))
       accept(*waiters,
              {how.duplicate_of->digest, how.duplicate_of->seq, how.duplicate_of->event,
               event_data::parse_asked(how.duplicate_of->answers)},

@@ -50,18 +50,22 @@ void session_state::attach(socket_attached& what) {
   if (user) return join();
   self->request(svc.directory, caf::infinite, user_atom::value, who.user)
       .then(
-          [this](user_actor& found) {
-            user = std::move(found);
-            self->monitor(user);
-            join();
+          [this, connection = socket->id()](user_actor& found) {
+            if (!user) {
+              user = std::move(found);
+              self->monitor(user);
+            }
+            if (socket && socket->id() == connection) join();
           },
           [this](const caf::error&) { end(close_code::overloaded); });
 }
 
 void session_state::join() {
+  if (!socket) return;
   self->request(user, caf::infinite, handle(self), who.family)
       .then(
-          [this](const refusal& why) {
+          [this, connection = socket->id()](const refusal& why) {
+            if (!socket || socket->id() != connection) return;
             if (why) return end(close_code::too_many_connections);
             welcome();
           },

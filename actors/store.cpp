@@ -15,7 +15,15 @@ store_actor::behavior_type store(store_actor::pointer self, services svc) {
           caf::anon_send(from, commit_done{ticket, std::move(how)});
         });
       },
-      [db](run_read& what) { db->read(std::move(what.job), std::move(what.failed)); },
+      [db](run_read& what) {
+        if (!what.behind) return db->read(std::move(what.job), std::move(what.failed));
+        // Steps are answered in order: once an empty one is, those before it are on disk or refused.
+        storage::step nothing{*what.behind, {}};
+        db->submit(std::move(nothing), [to = db.get(), what](const storage::outcome& how) {
+          if (how.why == storage::failure::overloaded) return what.failed(how.detail);
+          to->read(what.job, what.failed);
+        });
+      },
   };
 }
 

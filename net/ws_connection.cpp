@@ -82,6 +82,7 @@ private:
   void linger();
   void finish();
   void tell_gone();
+  void tell_if_low();
   void let_go() {
     ws_.reset();
     message_ = {};
@@ -112,6 +113,7 @@ private:
   bool closing_ = false;
   bool lingering_ = false;
   bool flush_wanted_ = false;
+  bool asked_early_ = false;
   bool told_gone_ = false;
   bool gone_ = false;
 };
@@ -152,14 +154,20 @@ void ws_connection::attach(std::shared_ptr<actors::session_port> to) {
   home_->post([self = shared_from_this(), to = std::move(to)]() mutable {
     if (self->told_gone_) return to->gone(self->id_);
     self->session_ = std::move(to);
+    if (std::exchange(self->asked_early_, false)) self->tell_if_low();
     self->read();
   });
 }
 
 void ws_connection::tell_when_drained() {
-  home_->post([self = shared_from_this()] {
-    if (!self->gone_ && self->session_ && self->out_.low_or_tell()) self->session_->drained(self->id_);
-  });
+  home_->post([self = shared_from_this()] { self->tell_if_low(); });
+}
+
+// The session's own post may still be on its way: Asio keeps the order of one thread's posts only.
+void ws_connection::tell_if_low() {
+  if (gone_) return;
+  asked_early_ = !session_;
+  if (session_ && out_.low_or_tell()) session_->drained(id_);
 }
 
 // --- reading -------------------------------------------------------------------------------------------

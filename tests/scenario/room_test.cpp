@@ -31,7 +31,7 @@ TEST_CASE("the end of an answer is told only once it is on disk", "[scenario][ro
   world w;
   const auto room = w.add_room();
   auto& d = w.watch(room);
-  const auto id = d.send(room, "question");
+  d.send(room, "question");
   w.settle();
   w.model().last().say({"an ", "answer"});
   w.settle();

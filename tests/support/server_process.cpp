@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,11 +107,6 @@ void server_process::begin_start() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
     ::dup2(ends[1], STDOUT_FILENO);
-    if (options_.file_bytes_most > 0) {
-      const rlimit most{options_.file_bytes_most, options_.file_bytes_most};
-      ::setrlimit(RLIMIT_FSIZE, &most);
-      ::signal(SIGXFSZ, SIG_IGN);
-    }
     if (::chdir(where.c_str()) == 0) ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }

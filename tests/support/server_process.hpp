@@ -26,9 +26,8 @@ struct server_options {
   std::uint32_t idle_timeout_ms = 20'000;
   std::uint32_t backoff_first_ms = 20;
   std::vector<std::string> agents{"maru", "second"};
-  std::vector<std::string> set;      // KEY=VALUE, over the rest
-  std::filesystem::path data;        // "": in the directory of the process
-  std::uint64_t file_bytes_most = 0; // RLIMIT_FSIZE; 0: none
+  std::vector<std::string> set; // KEY=VALUE, over the rest
+  std::filesystem::path data;   // "": in the directory of the process
 };
 
 class server_process {

@@ -37,12 +37,21 @@ std::filesystem::path new_folder() {
 config::settings settings_of_world() {
   config::settings s;
   s.limits.messages_per_minute_per_user = 0;
-  config::provider_settings once{.name = "restart", .kind = "demo"};
-  config::provider_settings on{.name = "continue", .kind = "demo", .continues = true};
+  config::provider_settings once;
+  once.name = "restart";
+  once.kind = "demo";
+  auto on = once;
+  on.name = "continue";
+  on.continues = true;
   s.providers = {once, on};
-  s.agents = {{.name = "maru", .providers = {"restart"}, .model = "m"},
-              {.name = "second", .providers = {"restart"}, .model = "m"},
-              {.name = "keeper", .providers = {"continue"}, .model = "m"}};
+  for (const auto& [name, provider] :
+       {std::pair{"maru", "restart"}, {"second", "restart"}, {"keeper", "continue"}}) {
+    config::agent_settings a;
+    a.name = name;
+    a.providers = {provider};
+    a.model = "m";
+    s.agents.push_back(std::move(a));
+  }
   return s;
 }
 
@@ -190,7 +199,8 @@ device& world::connect(const uuid& user, std::optional<uuid> session, std::optio
   devices.push_back(std::make_unique<device>(number, "device " + std::to_string(number)));
   auto& d = *devices.back();
   actors::connection_ptr socket{std::shared_ptr<void>{}, &d}; // the world keeps it
-  caf::anon_send(api_, std::move(socket), actors::identity{user, family.value_or(user), "name", "Name", "user"},
+  caf::anon_send(api_, std::move(socket),
+                 actors::identity{user, family.value_or(user), "name", "Name", "user"},
                  actors::hello_in{session, "test"});
   settle();
   return d;
