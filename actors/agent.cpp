@@ -49,8 +49,9 @@ void agent_state::take_mailbox(mailbox_read& read) {
     // process was lost with that; what was begun in this one comes straight from the room.
     const bool fatal = after_crash && !loaded && now.empty();
     const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
-    now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures, item.entry.losses,
-                   fatal || lost});
+    now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
+                   item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost});
+    if (fatal) count(now.back());
   }
   // What was enqueued while the read was under way comes after what it found.
   for (auto& q : queue)
@@ -90,7 +91,12 @@ void agent_state::next() {
   if (!loaded || work || queue.empty()) return;
   auto q = queue.front();
   queue.pop_front();
-  begin(std::move(q));
+  ++busy;
+  work.emplace();
+  work->number = next_number++;
+  work->q = std::move(q);
+  if (work->q.failures >= limits::poison_failures) return bury();
+  take_up();
 }
 
 void agent_state::wake_in(std::uint32_t ms, agent_wake why) {
@@ -158,6 +164,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
   s.who = std::move(who);
   s.after_crash = after_crash;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
+  self->set_exit_handler([&s](const caf::exit_msg& why) { s.leave(why.reason); });
   s.start();
   return {
       [&s](const question_enqueued& what) { s.enqueued(what); },

@@ -103,7 +103,9 @@ struct agent_state {
   void went_down(const caf::down_msg& down);
 
   // agent_work.cpp: one answer
-  void begin(queued_question q);
+  void count(const queued_question& q);
+  void bury();
+  void take_up();
   void read_context();
   void take_context(context_read& read);
   void commit_begin();
@@ -116,7 +118,9 @@ struct agent_state {
   void failed(const llm::outcome& how);
   void ask_end(finish_answer how);
   void checkpoint();
+  void keep();
   void kept(bool on_disk);
+  void leave(const caf::error& why);
   void drop_call();
   void tell_so_far();
   [[nodiscard]] const llm::provider* model() const;

@@ -21,36 +21,33 @@ bool agent_state::continues() const {
   return m != nullptr && m->options().continues;
 }
 
-void agent_state::begin(queued_question q) {
-  ++busy;
-  svc.reach("agent.begin");
-  work.emplace();
-  work->number = next_number++;
-  work->q = std::move(q);
+// On its way to disk before anything is tried: the question may kill again before its attempt begins.
+void agent_state::count(const queued_question& q) {
+  std::vector<storage::part> parts{
+      storage::defer_entry{mailbox, q.answer, svc.time->unix_ms(), q.failures, q.losses}};
+  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, next_ticket++,
+             caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
+}
+
+// It kills its agent: no further attempt.
+void agent_state::bury() {
   auto& w = *work;
-  if (w.q.recovered) {
-    after_crash ? ++w.q.failures : ++w.q.losses;
-    w.attempt = w.q.attempt + 1;
-    w.state = answer_state::recovering;
-    if (w.q.failures >= limits::poison_failures) {
-      // It kills its agent: no further attempt.
-      w.gate_open = true;
-      w.attempt = std::max(1U, w.q.attempt);
-      finish_answer end;
-      end.how = ending::failed;
-      end.reason = "poison";
-      end.bury = true;
-      return ask_end(std::move(end));
-    }
-    // Counted before anything else is tried: it may die again before the attempt begins.
-    std::vector<storage::part> count{
-        storage::defer_entry{mailbox, w.q.answer, svc.time->unix_ms(), w.q.failures, w.q.losses}};
-    self->send(svc.store, storage::step{svc.under(who.room), std::move(count)}, next_ticket++,
-               caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
-  } else {
-    w.gate_open = w.q.attempt > 0;
-    w.attempt = std::max(1U, w.q.attempt);
-  }
+  w.gate_open = true;
+  w.attempt = std::max(1U, w.q.attempt);
+  w.state = answer_state::recovering;
+  finish_answer end;
+  end.how = ending::failed;
+  end.reason = "poison";
+  end.bury = true;
+  ask_end(std::move(end));
+}
+
+void agent_state::take_up() {
+  svc.reach("agent.begin");
+  auto& w = *work;
+  w.gate_open = !w.q.recovered && w.q.attempt > 0;
+  w.attempt = std::max(1U, w.q.attempt + (w.q.recovered ? 1 : 0));
+  if (w.q.recovered) w.state = answer_state::recovering;
   read_context();
 }
 
@@ -128,6 +125,7 @@ void agent_state::open_gate() {
   w.kept_n = w.base_n;
   w.kept_bytes = w.base_bytes;
   w.keep_ticket = 0;
+  w.keep_n = w.base_n;
   if (!room) return find_room();
   self->send(room, answer_begun{w.q.answer, w.attempt, w.state, w.base_n, w.text.substr(0, w.base_bytes)});
   if (w.n > w.base_n)
@@ -257,14 +255,26 @@ void agent_state::checkpoint() {
     w.checkpoint_set = true;
     return wake_in(limits::checkpoint_ms - static_cast<std::uint32_t>(since), agent_wake::checkpoint);
   }
+  keep();
+}
+
+void agent_state::keep() {
+  auto& w = *work;
+  const auto from = w.keep_ticket != 0 ? w.keep_bytes : w.kept_bytes;
   std::vector<storage::part> parts{
-      storage::append_checkpoint{{w.q.answer, w.attempt, w.n, w.text.substr(w.kept_bytes)}}};
+      storage::append_checkpoint{{w.q.answer, w.attempt, w.n, w.text.substr(from)}}};
   w.keep_ticket = next_ticket++;
   w.keep_n = w.n;
   w.keep_bytes = w.text.size();
   w.kept_at = svc.time->steady_ms();
   self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.keep_ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
+}
+
+// The process ends: the next one goes on from here, not from the last checkpoint.
+void agent_state::leave(const caf::error& why) {
+  if (work && work->gate_open && continues() && work->n > std::max(work->kept_n, work->keep_n)) keep();
+  self->quit(why);
 }
 
 void agent_state::kept(bool on_disk) {

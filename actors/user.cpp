@@ -37,7 +37,8 @@ bool user_state::within_rate() {
   const double per_minute = svc.settings->limits.messages_per_minute_per_user;
   if (per_minute == 0) return true;
   const auto now = svc.time->steady_ms();
-  tokens = std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / limits::minute_ms);
+  tokens =
+      std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / limits::minute_ms);
   tokens_at = now;
   if (tokens < 1) return false;
   tokens -= 1;

@@ -143,7 +143,7 @@ struct refresh {
 };
 struct logout {
   std::string refresh_token;
-};                  // or the caller's access token, even just expired
+}; // or the caller's access token, even just expired
 struct identify {}; // who the token belongs to
 struct get_me {};
 struct change_me {

@@ -99,7 +99,8 @@ TEST_CASE("a stop after the end is acked with the end's seq and changes nothing"
   CHECK(r.w.violations().empty());
 }
 
-TEST_CASE("two resends of a stop after the end at the same time do not disturb the room", "[scenario][stop]") {
+TEST_CASE("two resends of a stop after the end at the same time do not disturb the room",
+          "[scenario][stop]") {
   running r;
   r.w.model().last().finish();
   r.w.settle();
