@@ -96,6 +96,7 @@ void agent_state::next() {
   work->number = next_number++;
   work->q = std::move(q);
   if (work->q.failures >= limits::poison_failures) return bury();
+  if (const auto ms = wait_before()) return wake_in(ms, agent_wake::take_up);
   take_up();
 }
 
@@ -112,6 +113,7 @@ void agent_state::tick(const agent_tick& t) {
   if (t.why == agent_wake::mailbox) return read_mailbox();
   if (t.why == agent_wake::room) return find_room();
   if (!work || work->number != t.work) return;
+  if (t.why == agent_wake::take_up) take_up();
   if (t.why == agent_wake::context) read_context();
   if (t.why == agent_wake::begin && !work->gate_open && work->begin_ticket == 0) commit_begin();
   if (t.why == agent_wake::call) call_model();
@@ -168,6 +170,9 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
   s.start();
   return {
       [&s](const question_enqueued& what) { s.enqueued(what); },
+      [&s](due_atom) {
+        if (s.loaded && !s.work && s.queue.empty()) s.read_mailbox();
+      },
       [&s](const answer_closed& what) { s.closed(what.answer); },
       [&s](call_pieces& what) { s.pieces(what); },
       [&s](const call_ended& what) { s.ended(what); },

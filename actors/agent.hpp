@@ -26,7 +26,7 @@ struct context_read {
   std::uint64_t base_n = 0;     // of the checkpoint that a recovered attempt goes on from
   std::string base_text;
 };
-enum class agent_wake : std::uint8_t { idle, mailbox, context, begin, call, checkpoint, room };
+enum class agent_wake : std::uint8_t { idle, mailbox, take_up, context, begin, call, checkpoint, room };
 struct agent_tick {
   agent_wake why = agent_wake::idle;
   std::uint64_t work = 0; // which work it was set for
@@ -106,6 +106,7 @@ struct agent_state {
   void count(const queued_question& q);
   void bury();
   void take_up();
+  [[nodiscard]] std::uint32_t wait_before() const;
   void read_context();
   void take_context(context_read& read);
   void commit_begin();

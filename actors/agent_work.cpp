@@ -42,6 +42,14 @@ void agent_state::bury() {
   ask_end(std::move(end));
 }
 
+// What was lost with many processes may be what ends them: it is tried ever more slowly, never dropped.
+std::uint32_t agent_state::wait_before() const {
+  const auto losses = work->q.losses;
+  if (!work->q.recovered || losses <= limits::losses_without_wait) return 0;
+  const auto doublings = std::min(losses - limits::losses_without_wait - 1, 16U);
+  return std::min(limits::loss_backoff_most_ms, limits::loss_backoff_first_ms << doublings);
+}
+
 void agent_state::take_up() {
   svc.reach("agent.begin");
   auto& w = *work;

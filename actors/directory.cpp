@@ -106,7 +106,9 @@ directory_actor::behavior_type directory(directory_actor::stateful_pointer<direc
       },
       [self](const agent_name& of, bool) {
         auto& s = self->state;
-        s.find(s.agents, child_name(of), [](const caf::strong_actor_ptr&, const caf::error&) {});
+        s.find(s.agents, child_name(of), [self](const caf::strong_actor_ptr& handle, const caf::error&) {
+          if (handle) self->send(caf::actor_cast<agent_actor>(handle), due_atom::value);
+        });
       },
   };
 }

@@ -59,6 +59,8 @@ using relay_actor = caf::typed_actor<
 using agent_actor = caf::typed_actor<
     // A question is in the mailbox.
     caf::reacts_to<question_enqueued>,
+    // The sweeper found entries that are due: a wake-up may have been lost.
+    caf::reacts_to<caf::atom_constant<caf::atom("due")>>,
     // The answer has ended, by whomever.
     caf::reacts_to<answer_closed>,
     // From the model's stream.
@@ -118,9 +120,10 @@ using directory_actor =
                      caf::replies_to<caf::atom_constant<caf::atom("user")>, uuid>::with<user_actor>,
                      caf::replies_to<caf::atom_constant<caf::atom("session")>, uuid>::with<session_actor>,
                      caf::replies_to<agent_name>::with<agent_actor>,
-                     // As above where nobody waits for the handle: the sweeper wakes owners of due entries.
+                     // Entries of this agent are due: it is told, and activated if need be.
                      caf::reacts_to<agent_name, bool>>;
 
+using due_atom = caf::atom_constant<caf::atom("due")>;
 using room_atom = caf::atom_constant<caf::atom("room")>;
 using user_atom = caf::atom_constant<caf::atom("user")>;
 using session_atom = caf::atom_constant<caf::atom("session")>;

@@ -208,6 +208,8 @@ void node::hello(connection_ptr from, identity who, hello_in hello) {
 
 bool node::ready() const { return inside_->ready; }
 
+bool node::degraded() const { return inside_->options.db->count().writes_fail; }
+
 void node::drain(std::function<void()> done) {
   inside_->ready = false;
   shut_down();

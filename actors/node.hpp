@@ -36,6 +36,7 @@ public:
   void call(std::string access_token, api::request what, api::replied tell) override;
   void hello(connection_ptr from, identity who, hello_in hello) override;
   [[nodiscard]] bool ready() const override;
+  [[nodiscard]] bool degraded() const override;
   void drain(std::function<void()> done) override;
   // Ends all actors: running answers are checkpointed. The store takes what they committed before it closes.
   void shut_down();

@@ -18,12 +18,13 @@ void room_state::start() {
 
 void room_state::load() {
   loaded = false;
+  const auto number = ++loads;
   read_into(
       self, svc.store, caf::actor_cast<room_self>(self),
-      [room = id, number = ++loads](storage::reader& from) {
+      [room = id, number](storage::reader& from) {
         return room_read{number, "", from.image(room, limits::room_recent_commands)};
       },
-      [number = loads](std::string why) { return room_read{number, std::move(why), {}}; }, svc.under(id));
+      [number](std::string why) { return room_read{number, std::move(why), {}}; }, svc.under(id));
 }
 
 void room_state::take_image(room_read& read) {

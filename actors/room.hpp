@@ -184,6 +184,7 @@ struct room_state {
   bool is_repeat(const command_key& key, const std::string& digest, bool any_parent,
                  std::vector<waiter>& waiters);
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
+  [[nodiscard]] refusal no_place_for(const std::vector<std::string>& agents) const;
   void refuse(const std::vector<waiter>& waiters, const refusal& why);
   void accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate);
 

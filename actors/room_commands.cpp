@@ -64,6 +64,21 @@ result<std::vector<std::string>> room_state::agents_asked(const post_message& wh
   return names;
 }
 
+// The bounds of what waits for answers here.
+refusal room_state::no_place_for(const std::vector<std::string>& agents) const {
+  std::size_t all = agents.size();
+  for (const auto& [agent, count] : unfinished)
+    all += count;
+  if (!agents.empty() && all > limits::room_answers_unfinished)
+    return {code::overloaded, "too many answers are unfinished in this room", limits::retry_after_ms};
+  for (const auto& a : agents)
+    if (const auto it = unfinished.find(a);
+        it != unfinished.end() && it->second >= limits::agent_questions_waiting)
+      return {code::overloaded, "agent " + a + " has too many questions waiting in this room",
+              limits::retry_after_ms};
+  return {};
+}
+
 void room_state::post(post_request what) {
   svc.reach("room.post");
   if (missing || !members.contains(what.by.id))
@@ -76,12 +91,7 @@ void room_state::post(post_request what) {
   mark += what.what.parent_is == parent_rule::given ? view(what.what.parent) : view(uuid{});
   if (is_repeat({what.by.id, what.what.key}, mark, any_parent, what.waiters)) return;
 
-  for (const auto& a : *agents)
-    if (const auto it = unfinished.find(a);
-        it != unfinished.end() && it->second >= limits::agent_questions_waiting)
-      return refuse(what.waiters,
-                    {code::overloaded, "agent " + a + " has too many questions waiting in this room",
-                     limits::retry_after_ms});
+  if (const auto why = no_place_for(*agents)) return refuse(what.waiters, why);
   if (!check_references(what)) return;
   order(std::move(what));
 }
@@ -243,8 +253,15 @@ void room_state::refuse(const std::vector<waiter>& waiters, const refusal& why) 
 }
 
 void room_state::accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate) {
-  for (const auto& w : waiters)
-    self->send(w.from, command_done{w.ticket, {}, how.seq, how.event, duplicate || w.joined, how.answers});
+  for (const auto& w : waiters) {
+    command_done done;
+    done.ticket = w.ticket;
+    done.seq = how.seq;
+    done.event = how.event;
+    done.duplicate = duplicate || w.joined;
+    done.answers = how.answers;
+    self->send(w.from, std::move(done));
+  }
 }
 
 } // namespace maru::actors

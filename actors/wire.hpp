@@ -229,6 +229,8 @@ public:
   // A socket whose token was accepted said hello. Ends in connection::attach and a `welcome`, or in close().
   virtual void hello(connection_ptr from, identity who, hello_in hello) = 0;
   [[nodiscard]] virtual bool ready() const = 0;
+  // Ready, but the disk takes no writes: reads go on.
+  [[nodiscard]] virtual bool degraded() const = 0;
   // Stop taking new work; `done` once what runs is checkpointed.
   virtual void drain(std::function<void()> done) = 0;
 };

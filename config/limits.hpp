@@ -22,7 +22,6 @@ inline constexpr std::size_t display_name_chars = 100;
 inline constexpr std::size_t password_bytes_most = 1024; // Argon2 reads all of it
 inline constexpr std::size_t password_chars_least = 8;
 inline constexpr std::size_t agents_per_message = 16;
-inline constexpr std::size_t members_per_room = 10'000; // held in the room's memory
 
 // Pages.
 inline constexpr std::size_t events_page = 500;             // the contract names it
@@ -117,7 +116,11 @@ inline constexpr std::size_t actor_messages_in_a_row = 300;
 
 // Failures.
 inline constexpr std::uint32_t poison_failures = 5; // an entry that killed its actor this often
-inline constexpr std::uint32_t restarts = 5;        // of one child within restart_window_ms
+inline constexpr std::uint32_t losses_without_wait =
+    5; // with a whole process; from then on it may be the cause
+inline constexpr std::uint32_t loss_backoff_first_ms = 1'000;
+inline constexpr std::uint32_t loss_backoff_most_ms = 60'000;
+inline constexpr std::uint32_t restarts = 5; // of one child within restart_window_ms
 inline constexpr std::uint32_t restart_window_ms = 10'000;
 inline constexpr std::uint32_t restart_backoff_first_ms = 20;
 inline constexpr std::uint32_t restart_backoff_most_ms = 5'000;

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include "base/text.hpp"
 #include "config/checks.hpp"
@@ -26,6 +27,7 @@ public:
 
   void take_file(const toml::table& root);
   void take_environment();
+  void refuse_unknown_variables();
   void take_set(const std::string& assignment);
   void finish() { check(value_, report_); }
   report& problems() { return report_; }
@@ -203,10 +205,25 @@ void reader::take_member(const std::string& path, const toml::table& from, Owner
 void reader::take_environment() {
   for (const auto& as : plain_options()) {
     const auto name = environment_name(as.key);
-    if (const auto text = env_(name)) put_text(name, *text, false, value_, as);
+    if (const auto it = env_.find(name); it != env_.end()) put_text(name, it->second, false, value_, as);
   }
   take_first_from_environment("provider", value_.providers, provider_options());
   take_first_from_environment("agent", value_.agents, agent_options());
+  refuse_unknown_variables();
+}
+
+// Others may begin with MARU_ too; what begins like the variables of a section is meant for it.
+void reader::refuse_unknown_variables() {
+  std::vector<std::string_view> names;
+  std::set<std::string, std::less<>> sections;
+  for (const auto& o : options()) {
+    names.emplace_back(o.environment);
+    sections.insert(environment_name(o.path.substr(0, o.path.find('.') + 1)));
+  }
+  for (auto it = env_.lower_bound("MARU_"); it != env_.end() && it->first.starts_with("MARU_"); ++it)
+    if (std::ranges::find(names, it->first) == names.end() &&
+        std::ranges::any_of(sections, [&](const auto& s) { return it->first.starts_with(s); }))
+      unknown("", it->first, names);
 }
 
 template <class Owner>
@@ -214,10 +231,10 @@ void reader::take_first_from_environment(std::string_view name, std::vector<Owne
                                          const std::vector<option<Owner>>& known) {
   for (const auto& as : known) {
     const auto variable = environment_name(std::string{name} + "." + std::string{as.key});
-    const auto text = env_(variable);
-    if (!text) continue;
+    const auto it = env_.find(variable);
+    if (it == env_.end()) continue;
     if (into.empty()) into.emplace_back();
-    put_text(variable, *text, false, into.front(), as);
+    put_text(variable, it->second, false, into.front(), as);
   }
 }
 
@@ -331,15 +348,16 @@ std::optional<std::string> reader::expand(const std::string& path, const std::st
       return std::nullopt;
     }
     const auto name = text.substr(begin + 2, end - begin - 2);
-    const auto found = env_(name);
-    if (!found) {
+    const auto found = env_.find(name);
+    if (found == env_.end()) {
       report_.add(path, "needs the environment variable " + name + ", which is not set", "");
       whole = false;
-    } else if (!text::acceptable(*found)) {
+    } else if (!text::acceptable(found->second)) {
       report_.add(path, "needs the environment variable " + name + ", which is not UTF-8", "");
       whole = false;
     }
-    out += text.substr(at, begin - at) + found.value_or("");
+    out += text.substr(at, begin - at);
+    if (whole) out += found->second;
     at = end + 1;
   }
   if (!whole) return std::nullopt;
@@ -360,10 +378,14 @@ std::string problem::str() const {
 }
 
 environment process_environment() {
-  return [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    return value ? std::optional<std::string>{value} : std::nullopt;
-  };
+  environment all;
+  for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+    const std::string_view variable{*each};
+    const auto equals = variable.find('=');
+    if (equals != std::string_view::npos)
+      all.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  return all;
 }
 
 loaded load_text(std::string_view toml, const std::string& name, const environment& env,

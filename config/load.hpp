@@ -1,7 +1,7 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,11 +27,12 @@ struct loaded {
   explicit operator bool() const { return problems.empty(); }
 };
 
-using environment = std::function<std::optional<std::string>(const std::string& name)>;
+using environment = std::map<std::string, std::string, std::less<>>;
 
 environment process_environment();
 
-// Defaults, then the file, then MARU_SECTION_KEY, then `--set` in their order; the later wins.
+// Defaults, then the file, then MARU_SECTION_KEY, then `--set` in their order; the later wins. A variable
+// that begins like those of a section and names no option is a problem, as an unknown key is.
 loaded load(const std::optional<std::filesystem::path>& file, const environment& env,
             const std::vector<std::string>& sets);
 

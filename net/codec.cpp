@@ -39,7 +39,6 @@ std::string limits_of(const config::settings& settings) {
       .number("agents_per_message", limits::agents_per_message)
       .number("agent_questions_waiting", limits::agent_questions_waiting)
       .number("room_answers_unfinished", limits::room_answers_unfinished)
-      .number("members_per_room", limits::members_per_room)
       .number("session_rooms_open", limits::session_rooms_open)
       .number("open_default_events", limits::open_default_events)
       .number("events_page", limits::events_page)

@@ -173,6 +173,8 @@ step get_healthz(const visit&) { return no_store(json_reply(200, R"({"status":"o
 step get_readyz(const visit& v) {
   if (v.with.draining) return no_store(problem({code::overloaded, "the server is going down", 0}));
   if (!v.with.front.ready()) return no_store(problem({code::overloaded, "the server is not ready", 0}));
+  if (v.with.front.degraded())
+    return no_store(json_reply(200, R"({"status":"degraded","reason":"storage_unavailable"})"));
   return no_store(json_reply(200, R"({"status":"ready"})"));
 }
 
@@ -250,8 +252,7 @@ void add_page_headers(http_reply& to, const config::settings& settings) {
   if (const auto base = socket_base(settings, ""))
     connect += " " + settings.server.public_url + " " + *base; // where negotiate may send the page
   to.headers.emplace_back("Content-Security-Policy",
-                          "default-src 'self'; img-src 'self' data: blob: https:; media-src 'self' blob:; "
-                          "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
+                          "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
                           "form-action 'self'; frame-ancestors 'none'; connect-src " +
                               connect);
   to.headers.emplace_back("X-Content-Type-Options", "nosniff");

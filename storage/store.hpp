@@ -230,6 +230,7 @@ using read_failed = std::function<void(std::string)>;
 
 struct counters {
   std::uint64_t steps = 0, groups = 0, refused = 0, queued_steps = 0, queued_bytes = 0;
+  bool writes_fail = false; // the disk took nothing of the last group
 };
 
 class store {

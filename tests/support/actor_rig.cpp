@@ -71,7 +71,19 @@ actors::services actor_rig::make_services() {
   return svc;
 }
 
-std::size_t actor_rig::run() { return jobs_->run(); }
+bool actor_rig::run_one() {
+  auto& waiting = jobs_->jobs;
+  if (pick && waiting.size() > 1) std::swap(waiting.front(), waiting[pick(waiting.size()) % waiting.size()]);
+  return jobs_->try_run_once();
+}
+
+std::size_t actor_rig::run() {
+  if (!pick) return jobs_->run();
+  std::size_t ran = 0;
+  while (run_one())
+    ++ran;
+  return ran;
+}
 
 std::size_t actor_rig::settle() {
   std::size_t all = 0;

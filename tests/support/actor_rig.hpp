@@ -64,6 +64,10 @@ public:
   // Asked before each operation of the store; see storage::fault_probe.
   storage::fault_probe fault;
 
+  // Which of so many waiting actors goes on; empty: the first.
+  std::function<std::size_t(std::size_t waiting)> pick;
+
+  bool run_one();                // handles one message
   std::size_t run();             // jobs of actors until none is left
   std::size_t settle();          // the same, and the store, and every further pump
   void advance(std::int64_t ms); // both clocks, in steps, settling at each

@@ -1,6 +1,6 @@
 #pragma once
 
-// A store whose writes a test holds back while reads go on.
+// A store whose writes, or reads, a test holds back while the others go on.
 
 #include <deque>
 #include <memory>
@@ -22,7 +22,11 @@ public:
       inner_->submit(std::move(s), std::move(done));
   }
   void read(storage::read_job job, storage::read_failed failed) override {
-    if (!dead_) inner_->read(std::move(job), std::move(failed));
+    if (dead_) return;
+    if (reads_shut_)
+      reads_.emplace_back(std::move(job), std::move(failed));
+    else
+      inner_->read(std::move(job), std::move(failed));
   }
   std::uint64_t claim_shards(const std::string& node) override { return inner_->claim_shards(node); }
   [[nodiscard]] storage::counters count() const override { return inner_->count(); }
@@ -40,17 +44,33 @@ public:
     shut_ = false;
     let(held_.size());
   }
+  // Readers are several: what waits may go on in any order.
+  void shut_reads() { reads_shut_ = true; }
+  void let_read(std::size_t which) {
+    if (which >= reads_.size()) return;
+    auto [job, failed] = std::move(reads_[which]);
+    reads_.erase(reads_.begin() + static_cast<std::ptrdiff_t>(which));
+    inner_->read(std::move(job), std::move(failed));
+  }
+  void open_reads() {
+    reads_shut_ = false;
+    while (!reads_.empty())
+      let_read(0);
+  }
   // As if the process were killed: what waits is lost, nothing is taken any more.
   void die() {
     dead_ = true;
     held_.clear();
+    reads_.clear();
   }
   [[nodiscard]] std::size_t held() const { return held_.size(); }
+  [[nodiscard]] std::size_t held_reads() const { return reads_.size(); }
 
 private:
   std::shared_ptr<storage::store> inner_;
   std::deque<std::pair<storage::step, storage::completion>> held_;
-  bool shut_ = false, dead_ = false;
+  std::deque<std::pair<storage::read_job, storage::read_failed>> reads_;
+  bool shut_ = false, reads_shut_ = false, dead_ = false;
 };
 
 } // namespace maru::test

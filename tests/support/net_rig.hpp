@@ -103,6 +103,7 @@ public:
     changed_.notify_all();
   }
   [[nodiscard]] bool ready() const override { return is_ready; }
+  [[nodiscard]] bool degraded() const override { return is_degraded; }
   void drain(std::function<void()> done) override { done(); }
 
   actors::connection_ptr wait_hello();
@@ -119,6 +120,7 @@ public:
   // known.
   std::function<actors::api::reply(const std::string& token, const actors::api::request&)> on_call;
   std::atomic<bool> is_ready{true};
+  std::atomic<bool> is_degraded{false};
   bool attach_at_once = true;
   std::shared_ptr<fake_session> session = std::make_shared<fake_session>();
 

@@ -2,6 +2,7 @@
 
 // A model that says what a test tells it to, when the test tells it to.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,23 +19,31 @@ struct model_stream {
   llm::events tell;
   bool open = true;       // neither ended by the model nor cancelled
   bool cancelled = false; // by the other side, before its end
+  bool finished = false;  // ended well
+  std::string said;
 
-  void say(std::vector<std::string> pieces) const {
-    if (open) tell.pieces(std::move(pieces));
+  void say(std::vector<std::string> pieces) {
+    if (!open) return;
+    for (const auto& p : pieces)
+      said += p;
+    tell.pieces(std::move(pieces));
   }
   void end(llm::outcome how) {
     if (!std::exchange(open, false)) return;
     tell.ended(std::move(how));
   }
   void finish() {
+    finished |= open;
     llm::outcome how;
     how.finish = "stop";
     how.model = "scripted";
     how.usage = {3, 4, false};
     end(std::move(how));
   }
-  void fail(llm::fault what_failed, bool retryable, int http_status = 0) {
+  void fail(llm::fault what_failed, bool retryable, int http_status = 0,
+            std::chrono::milliseconds retry_after = {}) {
     llm::outcome how;
+    how.retry_after = retry_after;
     how.what = what_failed;
     how.retryable = retryable;
     how.http_status = http_status;

@@ -49,7 +49,7 @@ config::settings settings_of_world() {
     config::agent_settings a;
     a.name = name;
     a.providers = {provider};
-    a.model = "m";
+    a.model = name;
     s.agents.push_back(std::move(a));
   }
   return s;
@@ -68,43 +68,108 @@ world::~world() {
   store_fault = nullptr;
   store_->die();
   api_ = nullptr;
+  scheduler_ = nullptr;
   now_ = {};
   rig_.reset();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
 
-void world::restart() {
+// What the old process still does is lost, and so is what it told.
+void world::kill() {
   const auto unix_ms = rig_->time().unix_ms();
   store_->die();
   auto was = std::exchange(probe, nullptr);
+  auto fault = std::exchange(store_fault, nullptr);
+  auto pick = std::exchange(rig_->pick, nullptr);
   api_ = nullptr;
+  scheduler_ = nullptr;
   now_ = {};
   rig_.reset();
+  store_ = nullptr; // the file is locked as long as it is open
   for (auto& d : devices)
     d->lose();
   for (auto& [name, m] : models_)
     for (auto& c : m->calls)
       c->open = false;
-  probe = std::move(was);
   start();
   rig_->time().advance(unix_ms - rig_->time().unix_ms());
+  rig_->pick = std::move(pick);
+  store_fault = std::move(fault);
+  probe = std::move(was);
+}
+
+void world::restart() {
+  kill();
   settle();
 }
 
-actors::nursery_actor world::start_nursery(
-    const std::string& name,
-    std::function<caf::strong_actor_ptr(caf::local_actor*, const std::string&, bool)> child) {
-  actors::nursery_options o;
-  o.name = name;
-  o.time = now_.time;
-  o.random = now_.random;
-  o.start = std::move(child);
-  return rig_->own(rig_->system().spawn(actors::nursery, std::move(o)));
+void world::restart_in_order() {
+  for (auto& d : devices)
+    d->close(close_code::draining);
+  settle();
+  const auto root = now_.root;
+  now_.root = nullptr;
+  rig_->end(root, caf::exit_reason::user_shutdown);
+  kill();
+  settle();
+}
+
+template <class Handle, class Spawn>
+void world::add_child(std::vector<actors::child_spec>& to, std::string name, Handle& where, Spawn spawn) {
+  to.push_back({std::move(name), [&where, spawn](caf::local_actor* parent) {
+                  where = caf::actor_cast<Handle>(spawn(parent));
+                  return caf::actor_cast<caf::strong_actor_ptr>(where);
+                }});
+}
+
+template <class Start>
+void world::add_nursery(std::vector<actors::child_spec>& to, const std::string& name,
+                        actors::nursery_actor actors::services::* where, Start start) {
+  add_child(to, name, now_.*where, [this, name, start](caf::local_actor* parent) {
+    actors::nursery_options o;
+    o.name = name;
+    o.time = now_.time;
+    o.random = now_.random;
+    o.start = [start](caf::local_actor* of, const std::string& child, bool after_crash) {
+      return caf::actor_cast<caf::strong_actor_ptr>(start(of, child, after_crash));
+    };
+    return parent->spawn(actors::nursery, std::move(o));
+  });
+}
+
+// As in actors/node.cpp.
+std::vector<actors::child_spec> world::children() {
+  using parent = caf::local_actor*;
+  using text = const std::string&;
+  std::vector<actors::child_spec> all;
+  add_child(all, "store", now_.store, [this](parent p) { return p->spawn(actors::store, now_); });
+  add_child(all, "callers", now_.callers, [this](parent p) { return p->spawn(actors::callers, now_); });
+  add_child(all, "relay", now_.relay, [this](parent p) { return p->spawn(actors::relay, now_); });
+  add_child(all, "directory", now_.directory,
+            [this](parent p) { return p->spawn(actors::directory, [this] { return now_; }); });
+  add_nursery(all, "agents", &actors::services::agents, [this](parent p, text name, bool crashed) {
+    return p->spawn(actors::agent, now_, actors::agent_name_of(name).value(), crashed);
+  });
+  all.back().start = [this, start = all.back().start](parent p) {
+    ++now_.life;
+    return start(p);
+  };
+  add_nursery(all, "users", &actors::services::users, [this](parent p, text name, bool) {
+    return p->spawn(actors::user, now_, uuid::parse(name).value());
+  });
+  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool) {
+    return p->spawn(actors::room, now_, uuid::parse(name).value());
+  });
+  add_nursery(all, "sessions", &actors::services::sessions, [this](parent p, text name, bool) {
+    return p->spawn(actors::session, now_, uuid::parse(name).value());
+  });
+  add_child(all, "scheduler", scheduler_, [this](parent p) { return p->spawn(actors::scheduler, now_); });
+  add_child(all, "api", api_, [this](parent p) { return p->spawn(actors::api_service, now_); });
+  return all;
 }
 
 void world::start() {
-  using caf::strong_actor_ptr;
   rig_ = std::make_unique<actor_rig>(folder_);
   rig_->settings = settings_of_world();
   if (change_) change_(rig_->settings);
@@ -133,27 +198,14 @@ void world::start() {
   }
   now_.models = std::move(models);
 
-  auto& system = rig_->system();
-  now_.store = rig_->own(system.spawn(actors::store, now_));
-  now_.callers = rig_->own(system.spawn(actors::callers, now_));
-  now_.relay = rig_->own(system.spawn(actors::relay, now_));
-  now_.directory = rig_->own(system.spawn(actors::directory, [this] { return now_; }));
-  now_.agents = start_nursery("agents", [this](caf::local_actor* p, const std::string& name, bool crashed) {
-    return caf::actor_cast<strong_actor_ptr>(
-        p->spawn(actors::agent, now_, actors::agent_name_of(name).value(), crashed));
-  });
-  now_.users = start_nursery("users", [this](caf::local_actor* p, const std::string& name, bool) {
-    return caf::actor_cast<strong_actor_ptr>(p->spawn(actors::user, now_, uuid::parse(name).value()));
-  });
-  now_.rooms = start_nursery("rooms", [this](caf::local_actor* p, const std::string& name, bool) {
-    return caf::actor_cast<strong_actor_ptr>(p->spawn(actors::room, now_, uuid::parse(name).value()));
-  });
-  now_.sessions = start_nursery("sessions", [this](caf::local_actor* p, const std::string& name, bool) {
-    return caf::actor_cast<strong_actor_ptr>(p->spawn(actors::session, now_, uuid::parse(name).value()));
-  });
-  rig_->own(system.spawn(actors::scheduler, now_));
-  api_ = rig_->own(system.spawn(actors::api_service, now_));
-  settle();
+  actors::supervisor_options o;
+  o.children = children();
+  o.time = now_.time;
+  o.random = now_.random;
+  o.gave_up = [this](std::string why) { gave_up = std::move(why); };
+  now_.root =
+      rig_->own(caf::actor_cast<actors::tree_actor>(rig_->system().spawn(actors::supervisor, std::move(o))));
+  rig_->settle();
 }
 
 // --- people and places -------------------------------------------------------------------------------------
@@ -195,6 +247,12 @@ void world::add_member(const uuid& room, const uuid& user) {
 }
 
 device& world::connect(const uuid& user, std::optional<uuid> session, std::optional<uuid> family) {
+  auto& d = dial(user, session, family);
+  settle();
+  return d;
+}
+
+device& world::dial(const uuid& user, std::optional<uuid> session, std::optional<uuid> family) {
   const auto number = next_connection_++;
   devices.push_back(std::make_unique<device>(number, "device " + std::to_string(number)));
   auto& d = *devices.back();
@@ -202,7 +260,6 @@ device& world::connect(const uuid& user, std::optional<uuid> session, std::optio
   caf::anon_send(api_, std::move(socket),
                  actors::identity{user, family.value_or(user), "name", "Name", "user"},
                  actors::hello_in{session, "test"});
-  settle();
   return d;
 }
 
@@ -233,9 +290,18 @@ void world::crash_always(const std::string& place) {
 
 // --- looking -----------------------------------------------------------------------------------------------
 
+// A test's own look is not part of what it looks at.
+template <class Fetch>
+auto world::look(Fetch fetch) {
+  settle();
+  auto fault = std::exchange(store_fault, nullptr);
+  auto found = rig_->read(std::move(fetch));
+  store_fault = std::move(fault);
+  return std::move(found).value();
+}
+
 std::vector<storage::event_row> world::events(const uuid& room) {
-  return rig_->read([&](storage::reader& from) { return from.events_after(room, 0, 100'000, 1U << 30U); })
-      .value();
+  return look([&](storage::reader& from) { return from.events_after(room, 0, 100'000, 1U << 30U); });
 }
 
 std::vector<storage::event_row> world::ends(const uuid& room) {
@@ -245,17 +311,22 @@ std::vector<storage::event_row> world::ends(const uuid& room) {
 }
 
 std::optional<storage::answer_row> world::answer(const uuid& id) {
-  return rig_->read([&](storage::reader& from) { return from.answer(id); }).value();
+  return look([&](storage::reader& from) { return from.answer(id); });
 }
 
 std::vector<storage::mailbox_entry> world::entries(const uuid& room, const std::string& agent) {
-  return rig_
-      ->read([&](storage::reader& from) { return from.entries(actors::mailbox_of(room, agent), 1000); })
-      .value();
+  return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room, agent), 1000); });
 }
 
 std::vector<storage::dead_letter> world::dead() {
-  return rig_->read([](storage::reader& from) { return from.dead(1000); }).value();
+  return look([](storage::reader& from) { return from.dead(1000); });
+}
+
+std::uint32_t world::restarts(const std::string& child) {
+  const auto health = rig_->ask_now<std::vector<actors::child_health>>(now_.root, actors::tree_atom::value);
+  for (const auto& c : health.value.value())
+    if (c.name == child) return c.restarts;
+  return 0;
 }
 
 bool world::lives(const std::string& nursery, const std::string& child) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/supervisor.hpp"
 #include "tests/support/actor_rig.hpp"
 #include "tests/support/device.hpp"
 #include "tests/support/gated_store.hpp"
@@ -33,6 +34,8 @@ public:
   void add_member(const uuid& room, const uuid& user);
   device& connect(const uuid& user, std::optional<uuid> session = {}, std::optional<uuid> family = {});
   device& connect() { return connect(ana); }
+  // The same, but for the settling.
+  device& dial(const uuid& user, std::optional<uuid> session = {}, std::optional<uuid> family = {});
   device& watch(const uuid& room); // connected, and the room open from its first event
   uuid ana;                        // owner of all rooms
 
@@ -41,9 +44,11 @@ public:
   void settle() { rig_->settle(); }
   void advance(std::int64_t ms) { rig_->advance(ms); }
   void restart();
+  void restart_in_order(); // as by SIGTERM
   [[nodiscard]] gated_store& store() { return *store_; }
   [[nodiscard]] scripted_model& model(const std::string& name = "restart") { return *models_.at(name); }
   [[nodiscard]] actors::services& services() { return now_; }
+  std::optional<std::string> gave_up; // why the root did
 
   // Faults. The probe is asked at each named place of the actors and may throw.
   std::function<void(std::string_view place)> probe;
@@ -63,6 +68,7 @@ public:
   [[nodiscard]] std::optional<storage::answer_row> answer(const uuid& id);
   [[nodiscard]] std::vector<storage::mailbox_entry> entries(const uuid& room, const std::string& agent);
   [[nodiscard]] std::vector<storage::dead_letter> dead();
+  [[nodiscard]] std::uint32_t restarts(const std::string& child); // of the root's children
   [[nodiscard]] bool lives(const std::string& nursery, const std::string& child);
   [[nodiscard]] std::vector<std::string> violations() const; // of all devices
   template <class Handle, class... Name>
@@ -76,9 +82,15 @@ public:
 private:
   void start();
   void commit(const uuid& owner, std::vector<storage::part> parts);
-  actors::nursery_actor start_nursery(
-      const std::string& name,
-      std::function<caf::strong_actor_ptr(caf::local_actor*, const std::string&, bool after_crash)> child);
+  void kill();
+  template <class Fetch>
+  auto look(Fetch fetch);
+  std::vector<actors::child_spec> children();
+  template <class Handle, class Spawn>
+  void add_child(std::vector<actors::child_spec>& to, std::string name, Handle& where, Spawn spawn);
+  template <class Start>
+  void add_nursery(std::vector<actors::child_spec>& to, const std::string& name,
+                   actors::nursery_actor actors::services::* where, Start start);
 
   std::filesystem::path folder_;
   std::function<void(config::settings&)> change_;
@@ -89,6 +101,7 @@ private:
   std::shared_ptr<gated_store> store_;
   actors::services now_;
   actors::api_actor api_;
+  caf::strong_actor_ptr scheduler_;
   std::uint64_t next_connection_ = 1;
 };
 

@@ -79,7 +79,9 @@ TEST_CASE("a full disk refuses writes, reads go on, and with room again everythi
   CHECK(refused.status == 503);
   CHECK(refused.code() == "storage_unavailable");
   CHECK(refused.raw.has("retry-after"));
-  CHECK(http_request(h.address(), "GET", "/readyz").status == 200);
+  const auto told = http_request(h.address(), "GET", "/readyz");
+  CHECK(told.status == 200);
+  CHECK(json::parse(told.body)["status"] == "degraded");
   CHECK(all_events(h.address(), ann, room).size() >= sent);
 
   disk.make_room();
@@ -92,6 +94,7 @@ TEST_CASE("a full disk refuses writes, reads go on, and with room again everythi
   CHECK(c->unacked() == 0);
   const auto& end = ended(*c, question);
   CHECK(end["data"]["text"] == test::expected_answer("a question that outlasts the disk", 50));
+  CHECK(json::parse(http_request(h.address(), "GET", "/readyz").body)["status"] == "ready");
   h.server.kill();
   h.server.start();
   const auto kept = all_events(h.address(), ann, room);

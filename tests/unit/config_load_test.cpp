@@ -10,15 +10,9 @@ namespace config = maru::config;
 
 namespace {
 
-using variables = std::map<std::string, std::string>;
-
 config::loaded read(std::string_view toml, const std::vector<std::string>& sets = {},
-                    const variables& env = {}) {
-  const auto get = [&env](const std::string& name) -> std::optional<std::string> {
-    const auto it = env.find(name);
-    return it == env.end() ? std::nullopt : std::optional{it->second};
-  };
-  return config::load_text(toml, "test.toml", get, sets);
+                    const config::environment& env = {}) {
+  return config::load_text(toml, "test.toml", env, sets);
 }
 
 std::string lines(const config::loaded& l) {
@@ -284,7 +278,7 @@ TEST_CASE("an address or an origin that is none is refused", "[config]") {
 }
 
 TEST_CASE("a file that is not there is a problem", "[config]") {
-  const auto none = [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
+  const config::environment none;
   CHECK(only(config::load("/no/such/file.toml", none, {})).path == "/no/such/file.toml");
   CHECK(only(config::load("/", none, {})).path == "/");
   CHECK(config::load(std::nullopt, none, {}));
@@ -295,14 +289,19 @@ TEST_CASE("every option has a name in the environment that is read", "[config]")
     CAPTURE(o.environment);
     CHECK_FALSE(o.help.empty());
     CHECK_FALSE(o.allowed.empty());
-    bool asked = false;
-    const auto get = [&](const std::string& name) -> std::optional<std::string> {
-      asked |= name == o.environment;
-      return std::nullopt;
-    };
-    config::load_text("", "", get, {});
-    CHECK(asked);
+    // No option takes what is not UTF-8.
+    const auto problems = read("", {}, {{o.environment, "\xff"}}).problems;
+    REQUIRE_FALSE(problems.empty());
+    CHECK(problems.front().path == o.environment);
+    CHECK_FALSE(contains(problems.front().what, "unknown"));
   }
+}
+
+TEST_CASE("a mistyped variable of a section is a problem that names the one that is meant", "[config]") {
+  const auto got =
+      only(read("", {}, {{"MARU_SERVER_LISTN", "127.0.0.1:1"}, {"MARU_SEED", "1"}, {"MARU", "x"}}));
+  CHECK(got.path == "MARU_SERVER_LISTN");
+  CHECK(contains(got.what + got.allowed, "MARU_SERVER_LISTEN"));
 }
 
 TEST_CASE("the shipped example loads to the defaults", "[config]") {

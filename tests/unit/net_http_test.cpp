@@ -58,6 +58,10 @@ TEST_CASE("health and readiness are told", "[net][http]") {
   rig.start();
   CHECK(rig.get("/healthz").status == 200);
   CHECK(rig.get("/readyz").status == 200);
+  rig.front.is_degraded = true;
+  const auto degraded = rig.get("/readyz");
+  CHECK(degraded.status == 200);
+  CHECK(json::parse(degraded.body)["status"] == "degraded");
   rig.front.is_ready = false;
   const auto not_ready = rig.get("/readyz");
   check_problem(not_ready, 503, "overloaded");
@@ -425,6 +429,7 @@ TEST_CASE("a reply that comes when the server is gone hurts nobody", "[net][http
     }
     void hello(actors::connection_ptr, actors::identity, actors::hello_in) override {}
     [[nodiscard]] bool ready() const override { return true; }
+    [[nodiscard]] bool degraded() const override { return false; }
     void drain(std::function<void()>) override {}
   } front{late, asked};
   config::settings settings;
