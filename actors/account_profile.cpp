@@ -87,8 +87,12 @@ void accounts_state::remember(const storage::account_row& row) {
 
 // --- the end of families ------------------------------------------------------------------------------
 
+std::int64_t accounts_state::revocations_kept_ms() const {
+  return std::max(access_life_ms(), limits::identity_to_session_ms) + limits::token_clock_slack_ms;
+}
+
 void accounts_state::forget_old_revocations() {
-  const auto keep = access_life_ms() + limits::token_clock_slack_ms;
+  const auto keep = revocations_kept_ms();
   while (!revoked_order.empty() && revoked_order.front().first + keep < now()) {
     revoked.erase(revoked_order.front().second);
     revoked_order.pop_front();

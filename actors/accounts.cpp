@@ -38,7 +38,7 @@ accounts_state::~accounts_state() {
 // --- life ---------------------------------------------------------------------------------------------
 
 void accounts_state::load() {
-  const auto since = now() - access_life_ms() - limits::token_clock_slack_ms;
+  const auto since = now() - revocations_kept_ms();
   read(
       [since](storage::reader& from) { return loaded_rows{from.keys(), from.families_revoked_since(since)}; },
       [this](const loaded_rows& rows) {
@@ -191,6 +191,13 @@ accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_s
       [self](const std::string& token) {
         auto& s = self->state;
         return s.take([&s, token](accounts_state::ask_id ask) { s.identify(ask, token); });
+      },
+      [self](const uuid& family) {
+        auto& s = self->state;
+        return s.take([&s, family](accounts_state::ask_id ask) {
+          if (s.revoked.contains(family)) return s.answer(ask, refusal{code::unauthenticated, "revoked", 0});
+          s.answer(ask, api::nothing{});
+        });
       },
       [self](const commit_done& done) {
         auto& s = self->state;

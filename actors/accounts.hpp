@@ -90,7 +90,7 @@ struct accounts_state {
 
   bool loaded = false, closing = false;
   tokens::key_ring keys;
-  std::unordered_map<uuid, std::int64_t> revoked; // families whose access tokens may still be in time
+  std::unordered_map<uuid, std::int64_t> revoked; // families that somebody may still come with
   std::deque<std::pair<std::int64_t, uuid>> revoked_order;
   std::unordered_map<uuid, known> identities;
   std::list<uuid> identity_order; // used longest ago first
@@ -152,6 +152,7 @@ struct accounts_state {
   [[nodiscard]] result<tokens::access> check(const std::string& access_token) const;
   void identify(ask_id ask, const std::string& access_token);
   void remember(const storage::account_row& row);
+  [[nodiscard]] std::int64_t revocations_kept_ms() const;
   void forget_old_revocations();
   void mark_revoked(const uuid& user, const uuid& family, std::int64_t at);
   void notify(const uuid& user, const uuid& family, std::uint32_t attempt);

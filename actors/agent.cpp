@@ -32,8 +32,8 @@ void agent_state::read_mailbox() {
 
 void agent_state::take_mailbox(mailbox_read& read) {
   svc.reach("agent.mailbox");
-  reading = false;
   if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::mailbox);
+  reading = false;
   std::deque<queued_question> now;
   for (auto& item : read.items) {
     const auto& a = item.answer;
@@ -88,7 +88,8 @@ void agent_state::closed(const uuid& answer) {
 }
 
 void agent_state::next() {
-  if (!loaded || work || queue.empty()) return;
+  // What is being read may come before what is known.
+  if (!loaded || reading || work || queue.empty()) return;
   auto q = queue.front();
   queue.pop_front();
   ++busy;
@@ -110,7 +111,10 @@ void agent_state::tick(const agent_tick& t) {
     busy_seen = busy;
     return wake_in(limits::agent_idle_ms, agent_wake::idle);
   }
-  if (t.why == agent_wake::mailbox) return read_mailbox();
+  if (t.why == agent_wake::mailbox) {
+    reading = false;
+    return read_mailbox();
+  }
   if (t.why == agent_wake::room) return find_room();
   if (!work || work->number != t.work) return;
   if (t.why == agent_wake::take_up) take_up();

@@ -148,7 +148,9 @@ using accounts_actor = caf::typed_actor<
     // change_me.
     caf::replies_to<std::string, api::request>::with<api::reply>,
     // Whom an access token belongs to: identity or refusal.
-    caf::replies_to<std::string>::with<api::reply>>;
+    caf::replies_to<std::string>::with<api::reply>,
+    // Whether a family that was checked a moment ago still holds: nothing or refusal.
+    caf::replies_to<uuid>::with<api::reply>>;
 
 // API: one request from outside at a time to its end.
 using api_actor = caf::typed_actor<

@@ -156,13 +156,14 @@ std::vector<child_spec> node::inside::children() {
       many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
         return p->spawn(room, std::move(s), uuid::parse(name).value());
       }));
+  // Sessions rest on it: what it told nobody when it fell, they ask for again.
+  all.push_back(one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
+    return p->spawn(actors::accounts, s, passwords);
+  }));
   all.push_back(many("sessions", &services::sessions,
                      [](caf::local_actor* p, services s, const std::string& name, bool) {
                        return p->spawn(session, std::move(s), uuid::parse(name).value());
                      }));
-  all.push_back(one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
-    return p->spawn(actors::accounts, s, passwords);
-  }));
   all.push_back({"scheduler", [this](caf::local_actor* p) {
                    return caf::actor_cast<caf::strong_actor_ptr>(p->spawn(scheduler, now.get()));
                  }});

@@ -40,6 +40,7 @@ void room_state::take_image(room_read& read) {
   }
   loaded = true;
   missing = !read.image;
+  if (missing) wake_in(limits::room_missing_ms, room_wake::idle);
   if (read.image) {
     auto& image = *read.image;
     row = std::move(image.room);
@@ -83,7 +84,8 @@ void room_state::take_unfinished(const storage::room_image& image) {
   for (const auto& a : image.unfinished) {
     ++unfinished[a.agent];
     if (const auto it = answers.find(a.id); it != answers.end()) {
-      it->second.ending = false;
+      // What its agent told after an end that then was refused, it tells again.
+      if (std::exchange(it->second.ending, false)) wake(a.agent, {a.id, a.question, a.attempt, false});
       now.emplace(a.id, std::move(it->second));
       continue;
     }
@@ -151,8 +153,8 @@ void room_state::tick(room_wake why) {
     break;
   }
   case room_wake::idle:
-    if (busy == busy_seen && relays.empty() && answers.empty() && under_way.empty() && held.empty() &&
-        aside.empty())
+    if ((missing || busy == busy_seen) && relays.empty() && answers.empty() && under_way.empty() &&
+        held.empty() && aside.empty())
       return self->quit();
     busy_seen = busy;
     wake_in(limits::room_idle_ms, room_wake::idle);

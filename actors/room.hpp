@@ -183,6 +183,7 @@ struct room_state {
   void take_end(ended_read& read);
   bool is_repeat(const command_key& key, const std::string& digest, bool any_parent,
                  std::vector<waiter>& waiters);
+  [[nodiscard]] std::vector<std::string> agents_meant(const post_message& what) const;
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
   [[nodiscard]] refusal no_place_for(const std::vector<std::string>& agents) const;
   void refuse(const std::vector<waiter>& waiters, const refusal& why);

@@ -37,7 +37,9 @@ void room_state::linked(const std::string& agent, agent_actor handle) {
 
 void room_state::close(const std::string& agent, const uuid& answer) {
   const auto it = agents.find(agent);
-  if (it != agents.end() && it->second.handle) self->send(it->second.handle, answer_closed{answer});
+  if (it == agents.end()) return;
+  std::erase_if(it->second.waiting, [&](const question_enqueued& q) { return q.answer == answer; });
+  if (it->second.handle) self->send(it->second.handle, answer_closed{answer});
 }
 
 void room_state::resumed(answer_resumed& what, const agent_actor& from) {

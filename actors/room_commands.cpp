@@ -50,17 +50,23 @@ void room_state::request(room_request what) {
   note(std::get<note_request>(std::move(what)));
 }
 
-result<std::vector<std::string>> room_state::agents_asked(const post_message& what) const {
+// As the message means them, each once: not all need to be configured still.
+std::vector<std::string> room_state::agents_meant(const post_message& what) const {
   std::vector<std::string> names;
-  for (const auto& a : what.ask_room ? row.agents : what.agents) {
-    if (std::find(names.begin(), names.end(), a) != names.end()) continue;
-    const auto& all = svc.settings->agents;
-    if (std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; })) {
-      if (what.ask_room) continue; // configured once, gone since
-      return refusal{code::invalid_field, "agents: there is no agent '" + a + "'"};
-    }
-    names.push_back(a);
-  }
+  for (const auto& a : what.ask_room ? row.agents : what.agents)
+    if (std::find(names.begin(), names.end(), a) == names.end()) names.push_back(a);
+  return names;
+}
+
+result<std::vector<std::string>> room_state::agents_asked(const post_message& what) const {
+  const auto& all = svc.settings->agents;
+  auto names = agents_meant(what);
+  const auto gone = std::stable_partition(names.begin(), names.end(), [&](const auto& a) {
+    return std::any_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; });
+  });
+  if (gone != names.end() && !what.ask_room)
+    return refusal{code::invalid_field, "agents: there is no agent '" + *gone + "'"};
+  names.erase(gone, names.end());
   return names;
 }
 
@@ -83,14 +89,14 @@ void room_state::post(post_request what) {
   svc.reach("room.post");
   if (missing || !members.contains(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
-  const auto agents = agents_asked(what.what);
-  if (!agents) return refuse(what.waiters, agents.error());
 
-  auto mark = digest_of(what.what, *agents);
+  auto mark = digest_of(what.what, agents_meant(what.what));
   const bool any_parent = what.what.parent_is == parent_rule::newest;
   mark += what.what.parent_is == parent_rule::given ? view(what.what.parent) : view(uuid{});
   if (is_repeat({what.by.id, what.what.key}, mark, any_parent, what.waiters)) return;
 
+  const auto agents = agents_asked(what.what);
+  if (!agents) return refuse(what.waiters, agents.error());
   if (const auto why = no_place_for(*agents)) return refuse(what.waiters, why);
   if (!check_references(what)) return;
   order(std::move(what));
@@ -166,7 +172,7 @@ void room_state::order(post_request what) {
 
   ordered o;
   o.key = command_key{what.by.id, message.key};
-  o.digest = digest_of(message, *agents);
+  o.digest = digest_of(message, agents_meant(message));
   o.digest += view(parent.value_or(uuid{}));
   o.event = next_event("message", "user", what.by.id, what.by.name);
   const auto now = svc.time->unix_ms();

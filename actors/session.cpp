@@ -32,7 +32,9 @@ session_actor handle(session_self::pointer self) {
 
 // However it ends, nobody is left talking to a socket that nothing listens to.
 session_state::~session_state() {
-  if (socket) socket->close(close_code::overloaded);
+  if (!socket) return;
+  caf::anon_send(svc.relay, socket_gone{socket->id()});
+  socket->close(close_code::overloaded);
 }
 
 void session_state::attach(socket_attached& what) {
@@ -67,6 +69,20 @@ void session_state::join() {
           [this, connection = socket->id()](const refusal& why) {
             if (!socket || socket->id() != connection) return;
             if (why) return end(close_code::too_many_connections);
+            check_family();
+          },
+          [this](const caf::error&) { end(close_code::overloaded); });
+}
+
+// From here on the user's actor tells of a revocation; one that came before is asked for.
+void session_state::check_family() {
+  self->request(svc.accounts, caf::infinite, who.family)
+      .then(
+          [this, connection = socket->id()](const api::reply& how) {
+            if (!socket || socket->id() != connection) return;
+            if (const auto* why = std::get_if<refusal>(&how))
+              return end(why->why == code::unauthenticated ? close_code::token_refused
+                                                           : close_code::overloaded);
             welcome();
           },
           [this](const caf::error&) { end(close_code::overloaded); });

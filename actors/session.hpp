@@ -58,6 +58,7 @@ struct session_state {
 
   void attach(socket_attached& what);
   void join();
+  void check_family();
   void welcome();
   void lose(std::uint64_t connection);
   void forget_rooms();

@@ -58,6 +58,8 @@ inline constexpr std::size_t outbox_low_bytes = 1'048'576; // replay goes on bel
 inline constexpr std::size_t commands_under_way = 2048;    // the credit window
 inline constexpr std::size_t command_bytes_under_way = 4'194'304;
 inline constexpr std::uint32_t hello_timeout_ms = 10'000;
+// What was checked may say hello this long after: a ticket's life, the wait for hello, the way to the session.
+inline constexpr std::int64_t identity_to_session_ms = 120'000;
 inline constexpr std::uint32_t http_idle_timeout_ms = 60'000;
 inline constexpr std::uint32_t http_request_timeout_ms = 30'000; // a whole request has to come in this time
 inline constexpr std::uint32_t heartbeat_ms = 30'000;
@@ -87,6 +89,7 @@ inline constexpr std::size_t request_id_chars = 64;
 
 // Times of the actors.
 inline constexpr std::uint32_t session_linger_ms = 60'000;
+inline constexpr std::uint32_t room_missing_ms = 1'000; // ids are guessed, too
 inline constexpr std::uint32_t room_idle_ms = 60'000;
 inline constexpr std::uint32_t agent_idle_ms = 60'000;
 inline constexpr std::uint32_t user_idle_ms = 120'000;

@@ -148,6 +148,10 @@ TEST_CASE("no operation of the store that is refused for want of room costs anyt
   fail_everywhere(failure::overloaded, 0);
 }
 
+TEST_CASE("a store that can do nothing for a while costs nothing, whenever it begins", "[fault][store]") {
+  fail_everywhere(failure::unavailable, 3'000);
+}
+
 TEST_CASE("a disk that takes nothing for a while costs nothing, whenever it begins", "[fault][store]") {
   fail_everywhere(failure::full, 3'000);
 }

@@ -286,15 +286,20 @@ private:
   std::map<std::string, told_answer> answers_;
 };
 
-bool all_ended(world& w, const std::vector<uuid>& rooms) {
+// Every answer has ended, and every client has seen all of its rooms.
+bool all_told(world& w, const std::vector<uuid>& rooms, const std::vector<faithful_client*>& clients) {
   std::size_t minted = 0, ended = 0;
-  for (const auto& room : rooms)
-    for (const auto& e : w.events(room)) {
+  for (const auto& room : rooms) {
+    const auto events = w.events(room);
+    for (const auto& e : events)
       if (e.kind == "message")
         minted += json::parse(e.data)["answers"].size();
       else
         ++ended;
-    }
+    for (const auto* c : clients)
+      if (const auto it = c->seen.find(room); it != c->seen.end() && it->second.size() < events.size())
+        return false;
+  }
   return minted == ended;
 }
 
@@ -339,8 +344,8 @@ bool come_to_rest(world& w, const std::vector<uuid>& rooms, const std::vector<fa
     w.settle();
     const bool content =
         std::all_of(clients.begin(), clients.end(), [](const auto* c) { return c->content(); });
-    // Twice: what is told last may be on its way.
-    calm = content && all_ended(w, rooms) ? calm + 1 : 0;
+    // Twice: what is told too often would come then.
+    calm = content && all_told(w, rooms, clients) ? calm + 1 : 0;
     if (calm == 2) return true;
     w.advance(step_ms);
   }

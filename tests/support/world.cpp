@@ -34,6 +34,16 @@ std::filesystem::path new_folder() {
   return name;
 }
 
+actors::accounts_actor::behavior_type nobody_revoked(actors::accounts_actor::pointer, int) {
+  return {
+      [](const std::string&, const actors::api::request&) {
+        return actors::api::reply{actors::api::nothing{}};
+      },
+      [](const std::string&) { return actors::api::reply{actors::api::nothing{}}; },
+      [](const uuid&) { return actors::api::reply{actors::api::nothing{}}; },
+  };
+}
+
 config::settings settings_of_world() {
   config::settings s;
   s.limits.messages_per_minute_per_user = 0;
@@ -161,6 +171,7 @@ std::vector<actors::child_spec> world::children() {
   add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool) {
     return p->spawn(actors::room, now_, uuid::parse(name).value());
   });
+  add_child(all, "accounts", now_.accounts, [](parent p) { return p->spawn(nobody_revoked, 0); });
   add_nursery(all, "sessions", &actors::services::sessions, [this](parent p, text name, bool) {
     return p->spawn(actors::session, now_, uuid::parse(name).value());
   });

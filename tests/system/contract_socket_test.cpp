@@ -68,6 +68,21 @@ TEST_CASE("a ticket opens one socket") {
   CHECK(closed_at_once(h, {}, "maru.v1", target) == 4401);
 }
 
+TEST_CASE("what was checked before a logout opens no socket after it") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann");
+  const std::string ticket = h.post(ann, "/api/v1/negotiate", json::object()).body["token"];
+  ws_client early(h.address(), "/ws", {{"Authorization", "Bearer " + ann.access_token}});
+  CHECK(h.post(ann, "/api/v1/logout", json::object()).status == 204);
+  early.send(R"({"type":"hello"})");
+  CHECK_FALSE(early.receive());
+  CHECK(early.close_code() == 4401);
+  ws_client late(h.address(), "/ws?ticket=" + ticket);
+  late.send(R"({"type":"hello"})");
+  CHECK_FALSE(late.receive());
+  CHECK(late.close_code() == 4401);
+}
+
 TEST_CASE("binary frames, broken UTF-8 and frames beyond the limit close the socket") {
   house h(MARU_BINARY);
   const auto ann = h.person("ann");

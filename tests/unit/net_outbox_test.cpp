@@ -151,6 +151,19 @@ TEST_CASE("a reader too slow for outbox_bytes is closed with 4508 at a frame's e
   CHECK(r.box.bytes() == 0);
 }
 
+TEST_CASE("a frame bigger than outbox_bytes goes to a reader for whom nothing else waits", "[net][outbox]") {
+  rig r;
+  const std::string big(limits::outbox_bytes + 1, 'x');
+  r.box.push(text_frame(big));
+  CHECK_FALSE(r.box.closed());
+  const auto got = frames(r.write_all());
+  REQUIRE(got.size() == 1);
+  CHECK(got[0] == big);
+  r.box.push(text_frame(big));
+  r.box.push(text_frame("more"));
+  CHECK(r.box.closed());
+}
+
 TEST_CASE("many tiny frames are bounded, too", "[net][outbox]") {
   rig r;
   std::size_t count = 0;
