@@ -56,23 +56,6 @@ result<std::string> clean(const std::string& given, const char* what, std::size_
   return *normal;
 }
 
-bool too_deep(std::string_view json) {
-  std::size_t depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (quoted && c == '\\')
-      ++i;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (!quoted && (c == '{' || c == '[')) {
-      if (++depth > limits::json_depth) return true;
-    } else if (!quoted && (c == '}' || c == ']') && depth > 0)
-      --depth;
-  }
-  return false;
-}
-
 } // namespace
 
 result<std::string> clean_username(const std::string& given) {
@@ -100,7 +83,8 @@ refusal check_client_settings(const std::string& given) {
   if (given.size() > limits::client_settings_bytes)
     return bad("settings has more than " + std::to_string(limits::client_settings_bytes) + " bytes");
   const auto first = given.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos || given[first] != '{' || too_deep(given) || !nlohmann::json::accept(given))
+  if (first == std::string::npos || given[first] != '{' || text::nested_deeper(given, limits::json_depth) ||
+      !nlohmann::json::accept(given))
     return bad("settings is not a JSON object");
   return {};
 }

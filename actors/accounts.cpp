@@ -74,6 +74,16 @@ void accounts_state::opened() {
   held.clear();
   for (auto& w : waiting)
     w();
+  drop_expired();
+}
+
+// What nobody can come with any more, until the store says that there is none; then again in a day.
+void accounts_state::drop_expired() {
+  commit(no_owner, {storage::drop_expired{now() - revocations_kept_ms()}},
+         [this](const storage::outcome& how) {
+           run_later(how ? limits::drop_again_ms : static_cast<std::uint32_t>(limits::day_ms),
+                     [this] { drop_expired(); });
+         });
 }
 
 // --- answers ------------------------------------------------------------------------------------------

@@ -109,6 +109,7 @@ struct accounts_state {
   void load();
   void load_again();
   void opened();
+  void drop_expired();
   promise take(std::function<void(ask_id)> handle);
   void answer(ask_id ask, api::reply what);
   void commit(const uuid& owner, std::vector<storage::part> parts,

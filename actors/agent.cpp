@@ -51,13 +51,15 @@ void agent_state::take_mailbox(mailbox_read& read) {
     const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
                    item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost});
-    if (fatal) count(now.back());
+    // The last is not waited for: it is buried at once.
+    if (fatal && now.back().failures < limits::poison_failures) count(now.back());
   }
   // What was enqueued while the read was under way comes after what it found.
   for (auto& q : queue)
     now.push_back(q);
   queue = std::move(now);
   loaded = true;
+  if (std::exchange(read_again, false)) read_mailbox();
   if (!queue.empty() && !room) find_room();
   next();
 }
@@ -72,7 +74,10 @@ void agent_state::enqueued(const question_enqueued& what) {
     return;
   }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
-  if (!what.fresh) return read_mailbox();
+  if (!what.fresh) {
+    read_again = reading; // what is being read may be older than this
+    return read_mailbox();
+  }
   queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false});
   if (loaded) next();
 }

@@ -81,7 +81,7 @@ struct agent_state {
   bool after_crash = false;
   std::string mailbox;
 
-  bool loaded = false, reading = false;
+  bool loaded = false, reading = false, read_again = false;
   std::deque<queued_question> queue;
   std::optional<agent_work> work;
   room_actor room;

@@ -69,12 +69,10 @@ void agent_state::read_context() {
         read.answer = q.answer;
         read.turns = context_of(from, room, q.question, name, budget);
         if (!keep) return read;
-        if (const auto image = from.image(room, 0))
-          for (const auto& c : image->checkpoints)
-            if (c.answer == q.answer) {
-              read.base_n = c.n;
-              read.base_text = c.text;
-            }
+        if (auto kept = from.checkpoint(q.answer)) {
+          read.base_n = kept->n;
+          read.base_text = std::move(kept->text);
+        }
         return read;
       },
       [answer = work->q.answer](const std::string&) { return context_read{answer, true, {}, 0, {}}; });
@@ -103,7 +101,7 @@ void agent_state::commit_begin() {
     parts.push_back(storage::defer_entry{mailbox, w.q.answer, svc.time->unix_ms(), w.q.failures, w.q.losses});
   if (w.base_bytes > 0)
     parts.push_back(
-        storage::append_checkpoint{{w.q.answer, w.attempt, w.base_n, w.text.substr(0, w.base_bytes)}});
+        storage::append_checkpoint{{w.q.answer, w.attempt, w.base_n, w.text.substr(0, w.base_bytes)}, 0});
   w.begin_ticket = next_ticket++;
   self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.begin_ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
@@ -268,9 +266,10 @@ void agent_state::checkpoint() {
 
 void agent_state::keep() {
   auto& w = *work;
-  const auto from = w.keep_ticket != 0 ? w.keep_bytes : w.kept_bytes;
-  std::vector<storage::part> parts{
-      storage::append_checkpoint{{w.q.answer, w.attempt, w.n, w.text.substr(from)}}};
+  const bool behind = w.keep_ticket != 0;
+  std::vector<storage::part> parts{storage::append_checkpoint{
+      {w.q.answer, w.attempt, w.n, w.text.substr(behind ? w.keep_bytes : w.kept_bytes)},
+      behind ? w.keep_n : w.kept_n}};
   w.keep_ticket = next_ticket++;
   w.keep_n = w.n;
   w.keep_bytes = w.text.size();

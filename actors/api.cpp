@@ -51,13 +51,6 @@ nlohmann::json json_of(const std::vector<child_health>& children) {
 
 } // namespace
 
-api_state::~api_state() {
-  for (auto& [ticket, c] : commands)
-    c.tell(gone);
-  for (auto& [ticket, c] : commits)
-    c.tell(gone);
-}
-
 void api_state::take(std::string& token, api::request& what, api::replied& tell) {
   svc.reach("api.take");
   const auto fail = [tell](const caf::error&) { tell(gone); };
@@ -88,18 +81,8 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
   if (auto* r = std::get_if<api::create_room>(&what)) return create_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_room>(&what)) return get_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_events>(&what)) return get_events(who, *r, std::move(tell));
-  if (auto* p = std::get_if<api::post_message>(&what)) {
-    post_message post{std::move(p->id),
-                      p->key,
-                      std::move(p->text),
-                      !p->agents.has_value(),
-                      p->agents.value_or(std::vector<std::string>{}),
-                      p->parent_is,
-                      p->parent,
-                      p->reply_to.has_value(),
-                      p->reply_to.value_or(uuid{})};
-    return command(who, p->room, std::move(post), std::move(tell));
-  }
+  if (auto* p = std::get_if<api::post_message>(&what))
+    return command(who, p->room, post_of(*p), std::move(tell));
   if (auto* s = std::get_if<api::stop_answer>(&what))
     return command(who, s->room, stop_answer{std::move(s->id), s->key, s->answer}, std::move(tell));
   if (who.role != "admin") return tell(refusal{code::forbidden, "for administrators"});
@@ -158,18 +141,9 @@ void api_state::create_room(const identity& who, api::create_room& what, api::re
 void api_state::get_room(const identity& who, const api::get_room& what, api::replied tell) {
   run_read read;
   read.job = [user = who.user, room = what.room, tell](storage::reader& from) {
-    const auto member = from.member(room, user);
-    auto row = from.room(room);
-    if (!member || !row) return tell(no_room);
-    api::room_view view;
-    view.unread = row->head - std::min(member->last_read, row->head);
-    if (const auto last = from.events_before(room, row->head + 1, 1, limits::events_page_bytes);
-        !last.empty())
-      view.last = fact_of(last.back());
-    view.room = std::move(*row);
-    if (const auto image = from.image(room, 0))
-      view.members = static_cast<std::uint32_t>(image->members.size());
-    tell(std::move(view));
+    auto found = from.room_for(room, user);
+    if (!found) return tell(no_room);
+    tell(view_of(*found));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };
   self->send(svc.store, std::move(read));
@@ -255,12 +229,20 @@ void api_state::went_down(const caf::down_msg& down) {
   }
 }
 
-void api_state::hello(connection_ptr from, identity who, hello_in what) {
-  const auto id = what.session ? *what.session : uuid::v7(svc.time->unix_ms());
-  self->request(svc.directory, caf::infinite, session_atom::value, id)
-      .then([this, from, who, client = what.client](
-                const session_actor& found) { self->send(found, socket_attached{from, who, client}); },
-            [from](const caf::error&) { from->close(close_code::overloaded); });
+void api_state::hello(connection_ptr from, identity who, hello_in what, std::uint32_t tries) {
+  if (!what.session) what.session = uuid::v7(svc.time->unix_ms());
+  self->request(svc.directory, caf::infinite, session_atom::value, *what.session)
+      .then(
+          [this, from, who, what, tries](const session_actor& found) {
+            self->request(found, caf::infinite, socket_attached{from, who, what.client})
+                .then([] {},
+                      [this, from, who, what, tries](const caf::error&) {
+                        // It was just leaving; another one begins.
+                        if (tries >= limits::passivated_most) return from->close(close_code::overloaded);
+                        hello(from, who, what, tries + 1);
+                      });
+          },
+          [from](const caf::error&) { from->close(close_code::overloaded); });
 }
 
 void api_state::tree(api::replied tell) {
@@ -294,7 +276,7 @@ api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self
   return {
       [&s](std::string& token, api::request& what, api::replied& tell) { s.take(token, what, tell); },
       [&s](const connection_ptr& from, const identity& who, const hello_in& what) {
-        s.hello(from, who, what);
+        s.hello(from, who, what, 1);
       },
       [&s](command_done& how) { s.done(how); },
       [&s](const commit_done& done) { s.committed(done); },

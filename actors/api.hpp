@@ -1,7 +1,7 @@
 #pragma once
 
 // Takes one request from outside to its end: whose it is, what is asked for, the reply. It keeps only what is
-// under way; each `replied` is called exactly once.
+// under way. Who calls is told once: here, or when the last copy of `replied` goes.
 
 #include <map>
 
@@ -26,7 +26,6 @@ struct user_link {
 
 struct api_state {
   explicit api_state(api_actor::stateful_pointer<api_state> self) : self(self) {}
-  ~api_state();
   static inline const char* name = "api";
 
   api_actor::stateful_pointer<api_state> self;
@@ -47,7 +46,7 @@ struct api_state {
   void command(const identity& who, const uuid& room, Command what, api::replied tell);
   void tree(api::replied tell);
   void tree_of(std::size_t at, std::string json, api::replied tell);
-  void hello(connection_ptr from, identity who, hello_in what);
+  void hello(connection_ptr from, identity who, hello_in what, std::uint32_t tries);
   void done(command_done& how);
   void committed(const commit_done& done);
   void went_down(const caf::down_msg& down);

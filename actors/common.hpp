@@ -51,8 +51,28 @@ refusal refusal_of(storage::failure why);
 
 event_fact fact_of(const storage::event_row& row);
 
+// "<room>/<agent>", as the nursery of agents names its children; and back.
+std::string child_name(const agent_name& of);
+std::optional<agent_name> agent_name_of(const std::string& child_name);
+
 // The mailbox of an agent in a room, and back.
 std::string mailbox_of(const uuid& room, const std::string& agent);
 std::optional<agent_name> agent_of(const std::string& mailbox);
+
+// As it came over a socket or by HTTP; the room it is for is not part of it.
+template <class In>
+post_message post_of(In& from) {
+  post_message out;
+  out.id = std::move(from.id);
+  out.key = from.key;
+  out.text = std::move(from.text);
+  out.ask_room = !from.agents.has_value();
+  if (from.agents) out.agents = std::move(*from.agents);
+  out.parent_is = from.parent_is;
+  out.parent = from.parent;
+  out.has_reply_to = from.reply_to.has_value();
+  out.reply_to = from.reply_to.value_or(uuid{});
+  return out;
+}
 
 } // namespace maru::actors

@@ -26,7 +26,8 @@ std::optional<llm::turn> own_answer(storage::reader& from, const uuid& room, con
 std::vector<llm::turn> context_of(storage::reader& from, const uuid& room, const uuid& question,
                                   const std::string& agent, std::uint32_t tokens) {
   const std::size_t bytes = std::size_t{tokens} * limits::bytes_per_token_most;
-  const auto chain = from.chain(room, question, limits::context_events, bytes);
+  const auto around = limits::context_events * limits::event_bytes_around_text;
+  const auto chain = from.chain(room, question, limits::context_events, bytes + around);
   std::vector<llm::turn> turns; // newest first
   std::size_t taken = 0;
   bool below_is_message = false;

@@ -9,22 +9,11 @@ namespace maru::actors {
 
 namespace {
 
-constexpr std::size_t uuid_chars = 36;
-
 bool has_ended(const caf::strong_actor_ptr& handle) {
   return caf::actor_cast<caf::abstract_actor*>(handle)->getf(caf::abstract_actor::is_terminated_flag);
 }
 
 } // namespace
-
-std::string child_name(const agent_name& of) { return of.room.str() + "/" + of.agent; }
-
-std::optional<agent_name> agent_name_of(const std::string& child_name) {
-  if (child_name.size() < uuid_chars + 2 || child_name[uuid_chars] != '/') return std::nullopt;
-  const auto room = uuid::parse(std::string_view{child_name}.substr(0, uuid_chars));
-  if (!room) return std::nullopt;
-  return agent_name{*room, child_name.substr(uuid_chars + 1)};
-}
 
 directory_state::~directory_state() {
   for (auto* on : {&rooms, &agents, &users, &sessions})

@@ -14,13 +14,10 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "actors/common.hpp"
 #include "actors/services.hpp"
 
 namespace maru::actors {
-
-// "<room>/<agent>", as the nursery of agents names its children; and back.
-std::string child_name(const agent_name& of);
-std::optional<agent_name> agent_name_of(const std::string& child_name);
 
 struct directory_state {
   // Told the actor, or null and why.

@@ -55,6 +55,9 @@ struct post_message {
   uuid parent;
   bool has_reply_to = false;
   uuid reply_to;
+  // A limit was met before it was known whether this was taken already: how a new one is refused, and how one
+  // that asks an agent is.
+  refusal if_new, if_asking;
 };
 
 struct stop_answer {
@@ -92,7 +95,8 @@ auto inspect(I& f, person& x) {
 }
 template <class I>
 auto inspect(I& f, post_message& x) {
-  return f(x.id, x.key, x.text, x.ask_room, x.agents, x.parent_is, x.parent, x.has_reply_to, x.reply_to);
+  return f(x.id, x.key, x.text, x.ask_room, x.agents, x.parent_is, x.parent, x.has_reply_to, x.reply_to,
+           x.if_new, x.if_asking);
 }
 template <class I>
 auto inspect(I& f, stop_answer& x) {

@@ -195,7 +195,28 @@ node::node(node_options options) : inside_(std::make_unique<inside>(std::move(op
 
 node::~node() { shut_down(); }
 
+namespace {
+
+// Whatever becomes of the actors that carry it, who called is told once.
+api::replied told_once(api::replied tell) {
+  struct last_word {
+    explicit last_word(api::replied tell) : tell(std::move(tell)) {}
+    last_word(const last_word&) = delete;
+    last_word& operator=(const last_word&) = delete;
+    ~last_word() {
+      if (tell) tell(refusal{code::overloaded, "this was interrupted; try again", limits::retry_after_ms});
+    }
+    api::replied tell;
+  };
+  return [held = std::make_shared<last_word>(std::move(tell))](api::reply what) {
+    if (const auto tell = std::exchange(held->tell, nullptr)) tell(std::move(what));
+  };
+}
+
+} // namespace
+
 void node::call(std::string access_token, api::request what, api::replied tell) {
+  tell = told_once(std::move(tell));
   const std::lock_guard lock(inside_->api_mutex);
   if (!inside_->ready)
     return tell(refusal{code::overloaded, "the server is starting or going down", limits::retry_after_ms});

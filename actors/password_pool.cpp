@@ -8,17 +8,13 @@
 
 #include <sodium.h>
 
+#include "base/sodium.hpp"
 #include "base/text.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {
 
 namespace {
-
-void make_sodium_ready() {
-  static const int ready = sodium_init();
-  (void)ready;
-}
 
 std::size_t bytes_of(const password_cost& cost) { return std::size_t{cost.memory_kib} << 10U; }
 

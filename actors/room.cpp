@@ -13,7 +13,6 @@ namespace maru::actors {
 void room_state::start() {
   life = static_cast<std::uint64_t>(svc.random() * static_cast<double>(1ULL << 53));
   load();
-  wake_in(limits::room_idle_ms, room_wake::idle);
 }
 
 void room_state::load() {
@@ -40,7 +39,8 @@ void room_state::take_image(room_read& read) {
   }
   loaded = true;
   missing = !read.image;
-  if (missing) wake_in(limits::room_missing_ms, room_wake::idle);
+  if (!std::exchange(watched, true))
+    wake_in(missing ? limits::room_missing_ms : limits::room_idle_ms, room_wake::idle);
   if (read.image) {
     auto& image = *read.image;
     row = std::move(image.room);
@@ -51,7 +51,7 @@ void room_state::take_image(room_read& read) {
     recent.clear();
     recent_order.clear();
     for (auto& c : image.recent)
-      remember({c.author, c.id}, {c.digest, c.seq, c.event, event_data::parse_asked(c.answers)});
+      remember({c.author, c.id}, {c.mark, c.seq, c.event, event_data::parse_asked(c.answers)});
     tail.reset();
     if (image.tail) {
       tail = image.tail->id;
@@ -103,6 +103,8 @@ void room_state::take_unfinished(const storage::room_image& image) {
         live.fact.n = c.n;
         live.fact.text = c.text;
       }
+    live.unheard = a.attempt > 0;
+    if (live.unheard) wake_in(limits::stop_patience_ms, room_wake::hear);
     wake(a.agent, {a.id, a.question, a.attempt, false});
   }
   answers = std::move(now);
@@ -152,6 +154,10 @@ void room_state::tick(room_wake why) {
       request(std::move(f));
     break;
   }
+  case room_wake::hear:
+    for (auto& [answer, live] : answers)
+      heard(answer, live);
+    break;
   case room_wake::idle:
     if ((missing || busy == busy_seen) && relays.empty() && answers.empty() && under_way.empty() &&
         held.empty() && aside.empty())
@@ -181,7 +187,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
   s.start();
   return {
       [&s](std::uint64_t ticket, const room_client& from, person& by, post_message& what) {
-        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}});
+        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}, false, {}});
       },
       [&s](std::uint64_t ticket, const room_client& from, person& by, stop_answer& what) {
         s.request(stop_request{std::move(by), std::move(what), {{ticket, from}}});
@@ -207,20 +213,8 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
       },
       [&s](commit_done& done) { s.committed(done); },
       [&s](room_read& read) { s.take_image(read); },
-      [&s](references_read& read) {
-        const auto it = s.aside.find(read.aside);
-        if (it == s.aside.end()) return;
-        auto what = std::get<post_request>(std::move(it->second));
-        s.aside.erase(it);
-        what.references_known = true;
-        if (read.failed) return s.refuse(what.waiters, refusal_of(storage::failure::unavailable));
-        if (!read.parent_ok)
-          return s.refuse(what.waiters,
-                          {code::invalid_field, "parent: not a message or answer of this room"});
-        if (!read.reply_to_ok)
-          return s.refuse(what.waiters, {code::invalid_field, "reply_to: not an event of this room"});
-        s.request(std::move(what));
-      },
+      [&s](references_read& read) { s.take_references(read); },
+      [&s](const taken_read& read) { s.take_taken(read); },
       [&s](ended_read& read) { s.take_end(read); },
       [&s](const room_tick& tick) { s.tick(tick.why); },
   };

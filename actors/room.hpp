@@ -32,13 +32,19 @@ struct ended_read {
   bool failed = false;
   std::optional<storage::answer_row> row;
 };
-enum class room_wake : std::uint8_t { idle, load, redo };
+struct taken_read {
+  std::uint64_t aside = 0;
+  bool failed = false;
+  std::optional<storage::command_row> row;
+};
+enum class room_wake : std::uint8_t { idle, load, redo, hear };
 struct room_tick {
   room_wake why = room_wake::idle;
 };
 
-using room_self = room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>,
-                                     caf::reacts_to<ended_read>, caf::reacts_to<room_tick>>;
+using room_self =
+    room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>, caf::reacts_to<ended_read>,
+                       caf::reacts_to<taken_read>, caf::reacts_to<room_tick>>;
 
 // Who is told how a command ended.
 struct waiter {
@@ -52,6 +58,7 @@ struct post_request {
   post_message what;
   std::vector<waiter> waiters;
   bool references_known = false;
+  refusal if_new; // unless it was taken before
   std::uint32_t tries = 0;
 };
 
@@ -82,7 +89,7 @@ struct command_key {
 };
 
 struct taken_command {
-  std::string digest;
+  std::string mark;
   std::uint64_t seq = 0;
   uuid event;
   std::vector<asked> answers;
@@ -93,7 +100,7 @@ struct ordered {
   std::uint64_t ticket = 0;
   room_request what;
   std::optional<command_key> key;
-  std::string digest;
+  std::string mark;
   event_fact event;           // seq 0: none
   std::vector<asked> answers; // of a post
   uuid answer;                // of an end
@@ -103,6 +110,7 @@ struct live_answer {
   answer_fact fact;
   uuid asker;
   bool ending = false;
+  bool unheard = false; // its agent may have shown more than the store knows
 };
 
 struct agent_link {
@@ -123,6 +131,7 @@ struct room_state {
 
   // From the store.
   bool loaded = false, missing = false;
+  bool watched = false; // for idleness; not before it is known to exist: timers outlive their actor
   std::uint64_t loads = 0;
   storage::room_row row;
   std::unordered_set<uuid> members;
@@ -146,6 +155,8 @@ struct room_state {
   std::deque<uuid> known_order;
   std::map<std::uint64_t, room_request> aside; // waits for a read
   std::uint64_t next_aside = 1;
+  std::map<uuid, std::deque<post_request>> behind; // by author: come after one that looks for its references
+  std::size_t behind_count = 0;
   std::vector<room_request> held; // came while loading
   struct held_subscriber {
     relay_actor relay;
@@ -176,12 +187,15 @@ struct room_state {
   void request(room_request what);
   void post(post_request what);
   bool check_references(post_request& what);
+  void take_references(references_read& read);
+  void refuse_unless_taken(post_request what, refusal why);
+  void take_taken(const taken_read& read);
   void order(post_request what);
   void stop(stop_request what);
   void read_end(stop_request what);
   void note(note_request what);
   void take_end(ended_read& read);
-  bool is_repeat(const command_key& key, const std::string& digest, bool any_parent,
+  bool is_repeat(const command_key& key, const std::string& mark, bool any_parent,
                  std::vector<waiter>& waiters);
   [[nodiscard]] std::vector<std::string> agents_meant(const post_message& what) const;
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
@@ -213,6 +227,7 @@ struct room_state {
   void linked(const std::string& agent, agent_actor handle);
   void close(const std::string& agent, const uuid& answer);
   void resumed(answer_resumed& what, const agent_actor& from);
+  void heard(const uuid& answer, live_answer& live);
   void begun(answer_begun& what);
   void pieces(pieces_made& what);
 };
@@ -224,4 +239,5 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::references_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::ended_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::taken_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_tick)

@@ -60,6 +60,15 @@ void room_state::resumed(answer_resumed& what, const agent_actor& from) {
   live.fact.n = what.so_far.n;
   live.fact.text = std::move(what.so_far.text);
   tell(live.fact);
+  heard(it->first, live);
+}
+
+void room_state::heard(const uuid& answer, live_answer& live) {
+  if (!std::exchange(live.unheard, false) || live.ending) return;
+  auto stops = stops_waiting.extract(answer);
+  if (stops.empty()) return;
+  for (auto& s : stops.mapped())
+    request(std::move(s));
 }
 
 void room_state::begun(answer_begun& what) {
@@ -73,6 +82,7 @@ void room_state::begun(answer_begun& what) {
   fact.n = what.n;
   fact.text = std::move(what.text);
   tell(fact);
+  heard(it->first, it->second);
 }
 
 // Pieces of an older attempt, or after the end was ordered, are dropped: nothing follows an end.

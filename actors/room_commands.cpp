@@ -2,8 +2,8 @@
 
 #include <caf/stateful_actor.hpp>
 
+#include "actors/command_mark.hpp"
 #include "actors/common.hpp"
-#include "actors/digest.hpp"
 #include "actors/event_data.hpp"
 #include "actors/room_tell.hpp"
 #include "config/limits.hpp"
@@ -11,26 +11,12 @@
 namespace maru::actors {
 namespace {
 
-std::string_view view(const uuid& id) {
-  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+// As the message says it; the parent it gets is not known here.
+uuid parent_said(const post_message& what) {
+  return what.parent_is == parent_rule::given ? what.parent : uuid{};
 }
 
-// The content, then the parent it was placed under: a resend without a parent means the one it got.
-std::string digest_of(const post_message& what, const std::vector<std::string>& agents) {
-  std::vector<std::string_view> parts{"post", what.text,
-                                      what.has_reply_to ? view(what.reply_to) : std::string_view{}};
-  for (const auto& a : agents)
-    parts.push_back(a);
-  return digest(parts);
-}
-
-std::string digest_of(const stop_answer& what) { return digest({"stop", view(what.answer)}); }
-
-constexpr std::size_t content_bytes = 32;
-
-bool same(const std::string& one, const std::string& other, bool any_parent) {
-  return any_parent ? one.compare(0, content_bytes, other, 0, content_bytes) == 0 : one == other;
-}
+bool any_parent(const post_message& what) { return what.parent_is == parent_rule::newest; }
 
 } // namespace
 
@@ -42,7 +28,7 @@ void room_state::request(room_request what) {
     held.push_back(std::move(what));
     return;
   }
-  if (under_way.size() + aside.size() >= limits::room_commits_under_way)
+  if (under_way.size() + aside.size() + behind_count >= limits::room_commits_under_way)
     return refuse_all(what, refusal_of(storage::failure::overloaded));
   if (auto* p = std::get_if<post_request>(&what)) return post(std::move(*p));
   if (auto* s = std::get_if<stop_request>(&what)) return stop(std::move(*s));
@@ -61,12 +47,13 @@ std::vector<std::string> room_state::agents_meant(const post_message& what) cons
 result<std::vector<std::string>> room_state::agents_asked(const post_message& what) const {
   const auto& all = svc.settings->agents;
   auto names = agents_meant(what);
-  const auto gone = std::stable_partition(names.begin(), names.end(), [&](const auto& a) {
-    return std::any_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; });
-  });
+  const auto is_gone = [&](const auto& a) {
+    return std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; });
+  };
+  const auto gone = std::find_if(names.begin(), names.end(), is_gone);
   if (gone != names.end() && !what.ask_room)
     return refusal{code::invalid_field, "agents: there is no agent '" + *gone + "'"};
-  names.erase(gone, names.end());
+  std::erase_if(names, is_gone);
   return names;
 }
 
@@ -89,15 +76,21 @@ void room_state::post(post_request what) {
   svc.reach("room.post");
   if (missing || !members.contains(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
+  if (const auto it = behind.find(what.by.id); it != behind.end() && !what.references_known) {
+    it->second.push_back(std::move(what));
+    ++behind_count;
+    return;
+  }
 
-  auto mark = digest_of(what.what, agents_meant(what.what));
-  const bool any_parent = what.what.parent_is == parent_rule::newest;
-  mark += what.what.parent_is == parent_rule::given ? view(what.what.parent) : view(uuid{});
-  if (is_repeat({what.by.id, what.what.key}, mark, any_parent, what.waiters)) return;
+  const auto mark = mark_of(what.what, agents_meant(what.what), parent_said(what.what));
+  if (is_repeat({what.by.id, what.what.key}, mark, any_parent(what.what), what.waiters)) return;
 
   const auto agents = agents_asked(what.what);
-  if (!agents) return refuse(what.waiters, agents.error());
-  if (const auto why = no_place_for(*agents)) return refuse(what.waiters, why);
+  auto why = what.what.if_new;
+  if (!why && !agents) why = agents.error();
+  if (!why && !agents->empty()) why = what.what.if_asking;
+  if (!why) why = no_place_for(*agents);
+  if (why) return refuse_unless_taken(std::move(what), std::move(why));
   if (!check_references(what)) return;
   order(std::move(what));
 }
@@ -109,7 +102,7 @@ bool room_state::is_repeat(const command_key& key, const std::string& mark, bool
   if (const auto it = keys_under_way.find(key); it != keys_under_way.end()) {
     for (auto& o : under_way) {
       if (o.ticket != it->second) continue;
-      if (!same(mark, o.digest, any_parent)) {
+      if (!same_mark(mark, o.mark, any_parent)) {
         refuse(waiters, conflict);
         return true;
       }
@@ -132,7 +125,7 @@ bool room_state::is_repeat(const command_key& key, const std::string& mark, bool
   }
   const auto it = recent.find(key);
   if (it == recent.end()) return false;
-  if (same(mark, it->second.digest, any_parent))
+  if (same_mark(mark, it->second.mark, any_parent))
     accept(waiters, it->second, true);
   else
     refuse(waiters, conflict);
@@ -145,6 +138,7 @@ bool room_state::check_references(post_request& what) {
   const bool ask_reply = what.what.has_reply_to && !known.contains(what.what.reply_to);
   if (what.references_known || (!ask_parent && !ask_reply)) return true;
   const auto number = next_aside++;
+  behind.try_emplace(what.by.id);
   const auto parent = ask_parent ? std::optional(what.what.parent) : std::nullopt;
   const auto reply_to = ask_reply ? std::optional(what.what.reply_to) : std::nullopt;
   aside.emplace(number, std::move(what));
@@ -163,6 +157,52 @@ bool room_state::check_references(post_request& what) {
   return false;
 }
 
+void room_state::take_references(references_read& read) {
+  const auto node = aside.extract(read.aside);
+  if (node.empty()) return;
+  auto what = std::get<post_request>(std::move(node.mapped()));
+  auto after = std::move(behind[what.by.id]);
+  behind.erase(what.by.id);
+  behind_count -= after.size();
+  what.references_known = true;
+  if (read.failed)
+    refuse(what.waiters, refusal_of(storage::failure::unavailable));
+  else if (!read.parent_ok)
+    refuse(what.waiters, {code::invalid_field, "parent: not a message or answer of this room"});
+  else if (!read.reply_to_ok)
+    refuse(what.waiters, {code::invalid_field, "reply_to: not an event of this room"});
+  else
+    request(std::move(what));
+  for (auto& next : after)
+    request(std::move(next));
+}
+
+// Beyond the commands that are remembered, only the store knows what was taken.
+void room_state::refuse_unless_taken(post_request what, refusal why) {
+  const auto number = next_aside++;
+  what.if_new = std::move(why);
+  const auto key = command_key{what.by.id, what.what.key};
+  aside.emplace(number, std::move(what));
+  read_into(
+      self, svc.store, caf::actor_cast<room_self>(self),
+      [number, room = id, key](storage::reader& from) {
+        return taken_read{number, false, from.command(room, key.author, key.id)};
+      },
+      [number](const std::string&) { return taken_read{number, true, {}}; });
+}
+
+void room_state::take_taken(const taken_read& read) {
+  const auto node = aside.extract(read.aside);
+  if (node.empty()) return;
+  const auto what = std::get<post_request>(std::move(node.mapped()));
+  if (read.failed || !read.row) return refuse(what.waiters, what.if_new);
+  const auto& row = *read.row;
+  const auto mark = mark_of(what.what, agents_meant(what.what), parent_said(what.what));
+  if (!same_mark(mark, row.mark, any_parent(what.what)))
+    return refuse(what.waiters, {code::conflict, "id: was used for another command"});
+  accept(what.waiters, {row.mark, row.seq, row.event, event_data::parse_asked(row.answers)}, true);
+}
+
 void room_state::order(post_request what) {
   const auto agents = agents_asked(what.what);
   auto& message = what.what;
@@ -172,8 +212,7 @@ void room_state::order(post_request what) {
 
   ordered o;
   o.key = command_key{what.by.id, message.key};
-  o.digest = digest_of(message, agents_meant(message));
-  o.digest += view(parent.value_or(uuid{}));
+  o.mark = mark_of(message, agents_meant(message), parent.value_or(uuid{}));
   o.event = next_event("message", "user", what.by.id, what.by.name);
   const auto now = svc.time->unix_ms();
   for (const auto& a : *agents)
@@ -184,7 +223,7 @@ void room_state::order(post_request what) {
 
   std::vector<storage::part> parts;
   parts.push_back(storage::record_command{
-      {id, what.by.id, message.key, o.digest, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
+      {id, what.by.id, message.key, o.mark, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
   parts.push_back(storage::append_event{
       row_of(o.event, parent, message.has_reply_to ? std::optional(message.reply_to) : std::nullopt)});
   for (const auto& a : o.answers) {
@@ -208,11 +247,12 @@ void room_state::stop(stop_request what) {
   svc.reach("room.stop");
   if (missing || !members.contains(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
-  const auto mark = digest_of(what.what) + std::string(view(uuid{}));
+  const auto mark = mark_of_stop(what.what.answer);
   if (is_repeat({what.by.id, what.what.key}, mark, false, what.waiters)) return;
   const auto it = answers.find(what.what.answer);
   if (it == answers.end()) return read_end(std::move(what));
-  if (it->second.ending) {
+  // A stopped text is not shorter than what was shown: the agent tells it first.
+  if (it->second.ending || it->second.unheard) {
     stops_waiting[what.what.answer].push_back(std::move(what));
     return;
   }
@@ -245,10 +285,10 @@ void room_state::note(note_request what) {
   ordered o;
   auto& stop = what.stop;
   o.key = command_key{stop.by.id, stop.what.key};
-  o.digest = digest_of(stop.what) + std::string(view(uuid{}));
-  if (is_repeat(*o.key, o.digest, false, stop.waiters)) return;
+  o.mark = mark_of_stop(stop.what.answer);
+  if (is_repeat(*o.key, o.mark, false, stop.waiters)) return;
   std::vector<storage::part> parts{
-      storage::record_command{{id, stop.by.id, stop.what.key, o.digest, what.seq, what.event, "[]"}}};
+      storage::record_command{{id, stop.by.id, stop.what.key, o.mark, what.seq, what.event, "[]"}}};
   o.what = std::move(what);
   commit(std::move(o), std::move(parts));
 }

@@ -2,8 +2,8 @@
 
 #include <caf/stateful_actor.hpp>
 
+#include "actors/command_mark.hpp"
 #include "actors/common.hpp"
-#include "actors/digest.hpp"
 #include "actors/event_data.hpp"
 #include "actors/room_tell.hpp"
 #include "config/limits.hpp"
@@ -12,12 +12,9 @@ namespace maru::actors {
 
 namespace {
 
-// A post that left its parent open means the one that was found for it when it came first.
-bool same_content(const ordered& what, const std::string& taken) {
-  constexpr std::size_t content_bytes = 32;
+bool same_command(const ordered& what, const std::string& taken) {
   const auto* post = std::get_if<post_request>(&what.what);
-  if (post == nullptr || post->what.parent_is != parent_rule::newest) return what.digest == taken;
-  return what.digest.compare(0, content_bytes, taken, 0, content_bytes) == 0;
+  return same_mark(what.mark, taken, post != nullptr && post->what.parent_is == parent_rule::newest);
 }
 
 } // namespace
@@ -69,7 +66,7 @@ void room_state::publish(ordered& what) {
   else if (!what.answer.nil())
     publish_end(what);
   if (!what.key) return;
-  taken_command how{what.digest, what.event.seq, what.event.id, what.answers};
+  taken_command how{what.mark, what.event.seq, what.event.id, what.answers};
   if (auto* n = std::get_if<note_request>(&what.what)) {
     how.seq = n->seq;
     how.event = n->event;
@@ -142,11 +139,9 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
   std::vector<storage::part> parts;
   if (auto* s = std::get_if<stop_request>(&what)) {
     o.key = command_key{s->by.id, s->what.key};
-    o.digest =
-        digest({"stop", {reinterpret_cast<const char*>(o.answer.bytes.data()), o.answer.bytes.size()}}) +
-        std::string(o.answer.bytes.size(), '\0');
+    o.mark = mark_of_stop(o.answer);
     parts.push_back(
-        storage::record_command{{id, s->by.id, s->what.key, o.digest, o.event.seq, o.event.id, "[]"}});
+        storage::record_command{{id, s->by.id, s->what.key, o.mark, o.event.seq, o.event.id, "[]"}});
   }
   parts.push_back(storage::append_event{row_of(o.event, live.fact.question, std::nullopt)});
   parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id});
@@ -167,9 +162,9 @@ void room_state::refused(ordered what, const storage::outcome& how) {
         std::get_if<post_request>(&what.what) != nullptr   ? &std::get<post_request>(what.what).waiters
         : std::get_if<stop_request>(&what.what) != nullptr ? &std::get<stop_request>(what.what).waiters
                                                            : &std::get<note_request>(what.what).stop.waiters;
-    if (how.duplicate_of && same_content(what, how.duplicate_of->digest))
+    if (how.duplicate_of && same_command(what, how.duplicate_of->mark))
       accept(*waiters,
-             {how.duplicate_of->digest, how.duplicate_of->seq, how.duplicate_of->event,
+             {how.duplicate_of->mark, how.duplicate_of->seq, how.duplicate_of->event,
               event_data::parse_asked(how.duplicate_of->answers)},
              true);
     else

@@ -49,29 +49,38 @@ void session_state::attach(socket_attached& what) {
   known = true;
   socket = std::move(what.socket);
   sent.clear();
+  joins = 0;
+  find_user();
+}
+
+void session_state::find_user() {
   if (user) return join();
   self->request(svc.directory, caf::infinite, user_atom::value, who.user)
       .then(
           [this, connection = socket->id()](user_actor& found) {
-            if (!user) {
-              user = std::move(found);
-              self->monitor(user);
-            }
-            if (socket && socket->id() == connection) join();
+            if (!socket || socket->id() != connection) return;
+            user = std::move(found);
+            join();
           },
           [this](const caf::error&) { end(close_code::overloaded); });
 }
 
 void session_state::join() {
-  if (!socket) return;
   self->request(user, caf::infinite, handle(self), who.family)
       .then(
           [this, connection = socket->id()](const refusal& why) {
             if (!socket || socket->id() != connection) return;
             if (why) return end(close_code::too_many_connections);
+            if (!std::exchange(joined, true)) self->monitor(user);
             check_family();
           },
-          [this](const caf::error&) { end(close_code::overloaded); });
+          [this, connection = socket->id()](const caf::error&) {
+            if (!socket || socket->id() != connection) return;
+            // It was just leaving; another one begins.
+            user = nullptr;
+            if (++joins >= limits::passivated_most) return end(close_code::overloaded);
+            find_user();
+          });
 }
 
 // From here on the user's actor tells of a revocation; one that came before is asked for.
@@ -99,12 +108,20 @@ void session_state::lose(std::uint64_t connection) {
   forget_rooms();
   socket = nullptr;
   sent.clear();
+  // It counts against the person's connections no longer, nor does it keep their actor.
+  if (std::exchange(joined, false)) {
+    self->demonitor(user.address());
+    self->send(user, handle(self));
+  }
+  user = nullptr;
   self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms),
                      session_tick{session_wake::linger, ++losses});
 }
 
 void session_state::forget_rooms() {
   self->send(svc.relay, socket_gone{socket->id()});
+  to_replay.clear();
+  page_drains = false;
   for (auto& [room, sub] : open_rooms)
     if (sub.owner) self->demonitor(sub.owner.address());
   open_rooms.clear();
@@ -132,16 +149,7 @@ void session_state::take(socket_frame& what) {
 void session_state::send(send_in& what, std::size_t bytes) {
   const auto ticket = next_number++;
   sent[ticket] = {what.id, what.room, socket->id(), bytes};
-  post_message post{std::move(what.id),
-                    what.key,
-                    std::move(what.text),
-                    !what.agents.has_value(),
-                    what.agents.value_or(std::vector<std::string>{}),
-                    what.parent_is,
-                    what.parent,
-                    what.reply_to.has_value(),
-                    what.reply_to.value_or(uuid{})};
-  self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room, std::move(post));
+  self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room, post_of(what));
 }
 
 void session_state::stop(stop_in& what, std::size_t bytes) {
@@ -166,7 +174,7 @@ void session_state::refuse(const std::string& command, const refusal& why, std::
 
 void session_state::went_down(const caf::down_msg& down) {
   // Without its user nothing can be answered: the client comes back and sends again.
-  if (user && user == down.source) return end(close_code::overloaded);
+  if (joined && user == down.source) return end(close_code::overloaded);
   for (auto& [room, sub] : open_rooms) {
     if (!sub.owner || !(sub.owner == down.source)) continue;
     sub.owner = nullptr;

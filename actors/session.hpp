@@ -28,8 +28,6 @@ struct subscription {
   room_actor owner;
   room_snapshot snapshot;
   std::uint64_t next = 0; // first seq not yet replayed
-  bool replaying = false; // a snapshot has been told, go_live not yet
-  bool waits_for_drain = false;
 };
 
 struct sent_command {
@@ -55,8 +53,14 @@ struct session_state {
   std::uint64_t next_number = 1;
   std::map<uuid, subscription> open_rooms;
   std::map<std::uint64_t, sent_command> sent;
+  std::deque<std::uint64_t> to_replay; // subscriptions with events to come
+  bool page_under_way = false;
+  bool page_drains = false; // the socket has not written the last page yet
+  bool joined = false;      // the user's actor counts this connection
+  std::uint32_t joins = 0;  // tried for this connection
 
   void attach(socket_attached& what);
+  void find_user();
   void join();
   void check_family();
   void welcome();
@@ -69,7 +73,7 @@ struct session_state {
   void reopen(subscription& sub, std::optional<std::uint64_t> after, std::uint32_t in_ms);
   void start_watch(const watching& what);
   void start_replay(room_snapshot& what);
-  void read_page(subscription& sub);
+  void read_page();
   void replay(const replay_read& what);
   void finish_replay(subscription& sub);
   void drained(std::uint64_t connection);

@@ -34,8 +34,6 @@ void session_state::open(const open_in& what, std::size_t bytes) {
 void session_state::reopen(subscription& sub, std::optional<std::uint64_t> after, std::uint32_t in_ms) {
   sub.number = next_number++;
   sub.after = after;
-  sub.replaying = false;
-  sub.waits_for_drain = false;
   if (in_ms > 0)
     self->delayed_send(self, std::chrono::milliseconds(in_ms), session_tick{session_wake::open, sub.number});
   else
@@ -106,15 +104,23 @@ void session_state::start_replay(room_snapshot& what) {
   else
     socket->push(opened);
   sub->owes = false;
-  sub->replaying = true;
   sub->snapshot.answers.clear();
-  if (sub->next > snap.head)
-    finish_replay(*sub);
-  else
-    read_page(*sub);
+  if (sub->next > snap.head) return finish_replay(*sub);
+  to_replay.push_back(sub->number);
+  read_page();
 }
 
-void session_state::read_page(subscription& sub) {
+// One page at a time, of whatever room, and only when the socket has little left to write.
+void session_state::read_page() {
+  if (!socket || page_under_way || page_drains) return;
+  subscription* next = nullptr;
+  while (next == nullptr && !to_replay.empty()) {
+    next = find(to_replay.front());
+    to_replay.pop_front();
+  }
+  if (next == nullptr) return;
+  page_under_way = true;
+  const auto& sub = *next;
   read_into(
       self, svc.store, caf::actor_cast<session_self>(self),
       [number = sub.number, room = sub.room, after = sub.next - 1](storage::reader& from) {
@@ -125,31 +131,34 @@ void session_state::read_page(subscription& sub) {
 }
 
 void session_state::replay(const replay_read& what) {
+  page_under_way = false;
   auto* sub = find(what.subscription);
-  if (sub == nullptr || !socket) return;
+  if (sub == nullptr || !socket) return read_page();
   if (what.failed || what.events.empty()) {
-    const auto reached = sub->next - 1;
-    return reopen(*sub, reached, limits::commit_again_ms);
+    reopen(*sub, sub->next - 1, limits::commit_again_ms);
+    return read_page();
   }
   for (const auto& e : what.events) {
     if (e.seq > sub->snapshot.head) break;
     socket->push(svc.codec->event(sub->room, fact_of(e)));
     sub->next = e.seq + 1;
   }
-  if (sub->next > sub->snapshot.head) return finish_replay(*sub);
-  sub->waits_for_drain = true;
+  if (sub->next > sub->snapshot.head)
+    finish_replay(*sub);
+  else
+    to_replay.push_back(sub->number);
+  page_drains = true;
   socket->tell_when_drained();
 }
 
 void session_state::finish_replay(subscription& sub) {
-  sub.replaying = false;
   self->send(svc.relay, go_live{sub.room, sub.number, socket->id(), sub.snapshot.life, sub.snapshot.frame});
 }
 
 void session_state::drained(std::uint64_t connection) {
   if (!socket || socket->id() != connection) return;
-  for (auto& [room, sub] : open_rooms)
-    if (std::exchange(sub.waits_for_drain, false)) read_page(sub);
+  page_drains = false;
+  read_page();
 }
 
 void session_state::close(const uuid& room) {

@@ -8,6 +8,7 @@
 namespace maru::actors {
 
 supervisor_state::~supervisor_state() {
+  if (!ending && options.gave_up) options.gave_up("the supervisor itself fell");
   // After an exception in the supervisor itself: no child may outlive it.
   for (const auto& c : children)
     if (c.handle) caf::anon_send_exit(c.handle, caf::exit_reason::kill);
@@ -130,8 +131,9 @@ supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supe
   s.options = std::move(options);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.went_down(down); });
   self->set_exit_handler([self](const caf::exit_msg& why) {
-    if (why.reason == caf::exit_reason::kill) return self->quit(why.reason);
-    self->state.end(why.reason);
+    if (why.reason != caf::exit_reason::kill) return self->state.end(why.reason);
+    self->state.ending = why.reason;
+    self->quit(why.reason);
   });
   if (s.options.before_start) s.options.before_start(tree_actor{self});
   s.start_from(0);

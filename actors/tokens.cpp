@@ -4,6 +4,8 @@
 
 #include <sodium.h>
 
+#include "base/sodium.hpp"
+
 namespace maru::actors::tokens {
 
 namespace {
@@ -18,11 +20,6 @@ constexpr std::uint8_t access_version = 1;
 constexpr std::size_t access_bytes = 1 + 16 + 16 + 8 + 8;
 constexpr std::string_view about_access = "access";
 static_assert(hash_bytes == crypto_generichash_BYTES);
-
-void make_sodium_ready() {
-  static const int ready = sodium_init();
-  (void)ready;
-}
 
 const unsigned char* raw(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
 unsigned char* writable(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }

@@ -21,14 +21,18 @@ void user_state::command(user_command what) {
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
                   {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
-  const auto* post = std::get_if<post_message>(&what.what);
+  auto* post = std::get_if<post_message>(&what.what);
+  // A resend of what was taken is answered all the same: the room knows.
   if (post != nullptr && !within_rate()) {
     const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
-    return refuse(what, {code::rate_limited, "you have sent too many messages within a minute",
-                         limits::minute_ms / per_minute + 1});
+    post->if_new = {code::rate_limited, "you have sent too many messages within a minute",
+                    limits::minute_ms / per_minute + 1};
+    return forward(std::move(what));
   }
-  what.question = post != nullptr && (post->ask_room || !post->agents.empty());
-  if (!what.question || svc.settings->limits.questions_waiting_per_user == 0) return forward(std::move(what));
+  what.question = svc.settings->limits.questions_waiting_per_user > 0 && post != nullptr &&
+                  (post->ask_room || !post->agents.empty());
+  // What is posted keeps its order, also behind a question that waits.
+  if (post == nullptr || (!what.question && held.empty())) return forward(std::move(what));
   held.push_back(std::move(what));
   admit();
 }
@@ -49,16 +53,32 @@ bool user_state::within_rate() {
 void user_state::admit() {
   const auto most = svc.settings->limits.questions_waiting_per_user;
   while (!held.empty()) {
-    if (!counted) return count_waiting();
-    if (waiting + questions_under_way >= most) {
+    const bool question = held.front().question;
+    if (question && !counted) return count_waiting();
+    if (question && waiting + questions_under_way >= most) {
       if (questions_under_way == 0) count_waiting();
       return;
     }
     auto next = std::move(held.front());
     held.pop_front();
-    ++questions_under_way;
+    questions_under_way += question ? 1 : 0;
     forward(std::move(next));
   }
+}
+
+void user_state::take_count(const waiting_read& read) {
+  counting = false;
+  counted = !read.failed;
+  waiting = read.count;
+  const auto most = svc.settings->limits.questions_waiting_per_user;
+  const auto why = read.failed
+                       ? refusal_of(storage::failure::unavailable)
+                       : refusal{code::overloaded, "you have too many questions waiting for an answer",
+                                 limits::retry_after_ms};
+  const bool full = read.failed || (waiting >= most && questions_under_way == 0);
+  for (auto& h : held)
+    if (full && std::exchange(h.question, false)) std::get<post_message>(h.what).if_asking = why;
+  admit();
 }
 
 void user_state::count_waiting() {
@@ -116,9 +136,9 @@ void user_state::done(command_done& how) {
   if (node.empty()) return;
   const auto& what = node.mapped();
   std::erase(rooms[what.room].tickets, how.ticket);
-  if (what.question && svc.settings->limits.questions_waiting_per_user > 0) {
+  if (what.question) {
     --questions_under_way;
-    if (!how.why && !how.duplicate) waiting += static_cast<std::uint32_t>(how.answers.size());
+    if (!how.why && !how.duplicate && !how.answers.empty()) ++waiting;
   }
   how.ticket = what.ticket;
   self->send(what.client, std::move(how));
@@ -157,6 +177,12 @@ refusal user_state::join(const session_actor& session, const uuid& family) {
   return {};
 }
 
+void user_state::leave(const session_actor& session) {
+  ++busy;
+  self->demonitor(session.address());
+  std::erase_if(devices, [&](const device& d) { return d.session == session; });
+}
+
 void user_state::revoke(const uuid& family) {
   for (const auto& d : devices)
     if (d.family == family) self->send(d.session, end_session{close_code::token_refused});
@@ -188,26 +214,9 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, serv
       },
       [&s](command_done& how) { s.done(how); },
       [&s](const session_actor& session, const uuid& family) { return s.join(session, family); },
+      [&s](const session_actor& session) { s.leave(session); },
       [&s](const uuid& family) { s.revoke(family); },
-      [&s](const waiting_read& read) {
-        s.counting = false;
-        if (read.failed) {
-          auto all = std::move(s.held);
-          s.held.clear();
-          for (const auto& h : all)
-            s.refuse(h, refusal_of(storage::failure::unavailable));
-          return;
-        }
-        s.counted = true;
-        s.waiting = read.count;
-        const auto most = s.svc.settings->limits.questions_waiting_per_user;
-        while (!s.held.empty() && s.waiting + s.questions_under_way >= most && s.questions_under_way == 0) {
-          s.refuse(s.held.front(), {code::overloaded, "you have too many questions waiting for an answer",
-                                    limits::retry_after_ms});
-          s.held.pop_front();
-        }
-        s.admit();
-      },
+      [&s](const waiting_read& read) { s.take_count(read); },
       [&s](const user_tick& t) { s.tick(t); },
   };
 }

@@ -48,7 +48,7 @@ struct user_state {
   std::map<uuid, room_link> rooms;
 
   bool counted = false, counting = false;
-  std::uint32_t waiting = 0; // unfinished answers, never less than there are
+  std::uint32_t waiting = 0; // questions without all their answers, never less than there are
   std::uint32_t questions_under_way = 0;
   std::deque<user_command> held; // until it is known how many wait
 
@@ -67,6 +67,7 @@ struct user_state {
   bool within_rate();
   void admit();
   void count_waiting();
+  void take_count(const waiting_read& read);
   void forward(user_command what);
   void send(const room_link& link, std::uint64_t ticket);
   void find_room(const uuid& room);
@@ -74,6 +75,7 @@ struct user_state {
   void refuse(const user_command& what, refusal why);
   void went_down(const caf::down_msg& down);
   refusal join(const session_actor& session, const uuid& family);
+  void leave(const session_actor& session);
   void revoke(const uuid& family);
   void tick(const user_tick& t);
 };

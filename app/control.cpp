@@ -43,6 +43,7 @@ control_file::control_file(const std::filesystem::path& data)
     : path_(data / file_name), token_(random_token()) {}
 
 control_file::~control_file() {
+  if (!written_) return; // what is there is another server's
   std::error_code ignored;
   std::filesystem::remove(path_, ignored);
 }
@@ -57,6 +58,7 @@ void control_file::write(const std::string& address) {
   ::close(fd);
   if (!written) throw std::runtime_error("cannot write " + fresh + ": is the disk full?");
   std::filesystem::rename(fresh, path_);
+  written_ = true;
 }
 
 int show_tree(const std::filesystem::path& data) {

@@ -19,6 +19,7 @@ public:
 private:
   std::filesystem::path path_;
   std::string token_;
+  bool written_ = false;
 };
 
 // Prints the live supervision tree of the server of this data directory. Exit status.

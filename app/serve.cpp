@@ -14,7 +14,9 @@
 #include "app/control.hpp"
 #include "app/logs.hpp"
 #include "llm/provider.hpp"
+#include "net/codec.hpp"
 #include "net/server.hpp"
+#include "storage/folder.hpp"
 #include "storage/store.hpp"
 
 namespace maru::app {
@@ -66,13 +68,15 @@ std::shared_ptr<storage::store> open_store(const config::settings& settings) {
   return storage::open(std::move(options));
 }
 
-std::optional<net::asset> embedded(std::string_view path) {
+net::asset_lookup embedded() {
+  std::vector<net::asset_file> out;
   for (const auto& f : client_files())
-    if (f.path == path) return net::asset{f.bytes, net::content_type(path)};
-  return std::nullopt;
+    out.push_back({f.path, f.bytes});
+  return net::fixed_assets(out);
 }
 
-// Blocked in every thread that follows; waited for by this one.
+// Blocked in every thread that follows; waited for by this one. What comes before the wait stays pending, and
+// so does what comes after it: neither ends the process in the middle.
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -83,10 +87,10 @@ sigset_t block_signals() {
   return set;
 }
 
-void run(config::settings given) {
-  const auto signals = block_signals();
+void run(config::settings given, const sigset_t& signals) {
+  spdlog::info("maru {} starts data={}", MARU_VERSION, given.server.data.string());
   raise_open_files();
-  std::filesystem::create_directories(given.server.data);
+  storage::make_folder(given.server.data);
   control_file control(given.server.data);
   auto store = open_store(given);
   find_model(given);
@@ -100,7 +104,7 @@ void run(config::settings given) {
   for (const auto& p : settings->providers)
     options.models[p.name] = llm::make_provider(p, outgoing);
   options.time = &system_clock();
-  const auto codec = net::make_codec(*settings, MARU_VERSION, name);
+  const std::shared_ptr<const actors::frame_codec> codec = net::make_codec(*settings, MARU_VERSION, name);
   options.codec = codec.get();
   options.node_name = name;
   options.control_token = control.token();
@@ -108,7 +112,7 @@ void run(config::settings given) {
   store = nullptr;
   actors::node node(std::move(options));
 
-  net::server server({node, *settings, system_clock(), MARU_VERSION, name, embedded});
+  net::server server({node, *settings, system_clock(), codec, embedded()});
   server.start();
   for (const auto& address : server.addresses())
     spdlog::info("maru {} listens on http://{}", MARU_VERSION, address);
@@ -127,9 +131,10 @@ void run(config::settings given) {
 } // namespace
 
 int serve(config::settings settings) {
+  const auto signals = block_signals(); // before the log has a thread
   set_up_logs(settings.log);
   try {
-    run(std::move(settings));
+    run(std::move(settings), signals);
   } catch (const storage::open_error& e) {
     spdlog::critical("{}", e.detail);
     return EXIT_FAILURE;

@@ -105,4 +105,41 @@ std::size_t length(std::string_view s) {
   return static_cast<std::size_t>(std::count_if(s.begin(), s.end(), [](char c) { return !continues(c); }));
 }
 
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+int hex4(std::string_view s) {
+  if (s.size() < 4) return -1;
+  int out = 0;
+  for (const char c : s.substr(0, 4)) {
+    const int digit = hex_digit(c);
+    if (digit < 0) return -1;
+    out = out * 16 + digit;
+  }
+  return out;
+}
+
+bool nested_deeper(std::string_view json, std::size_t levels) {
+  std::size_t depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted) {
+      if (c == '"') quoted = false;
+      if (c == '\\') ++i;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > levels) return true;
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+    }
+  }
+  return false;
+}
+
 } // namespace maru::text

@@ -21,4 +21,11 @@ std::string_view prefix(std::string_view s, std::size_t bytes);
 // How many code points `s` holds; `s` is valid UTF-8.
 std::size_t length(std::string_view s);
 
+// The value of a hex digit in either case, or of the four at the start of `s`; -1 when there are none.
+int hex_digit(char c);
+int hex4(std::string_view s);
+
+// Whether the arrays and objects of a JSON text go deeper than `levels`. The text need not be sound.
+bool nested_deeper(std::string_view json, std::size_t levels);
+
 } // namespace maru::text

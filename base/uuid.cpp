@@ -6,6 +6,9 @@
 
 #include <sodium.h>
 
+#include "base/sodium.hpp"
+#include "base/text.hpp"
+
 namespace maru {
 namespace {
 
@@ -24,11 +27,6 @@ private:
   std::array<std::uint64_t, 64> words_{};
   std::size_t used_ = words_.size();
 };
-
-void make_sodium_ready() {
-  static const int ready = sodium_init();
-  (void)ready;
-}
 
 std::uint64_t random_word() {
   make_sodium_ready();
@@ -57,13 +55,6 @@ void put(std::uint8_t* to, std::uint64_t word) {
   }
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool hyphen_before(std::size_t byte) { return byte == 4 || byte == 6 || byte == 8 || byte == 10; }
 
 // Clients choose the ids of their commands: without a secret they could choose them to collide.
@@ -90,14 +81,14 @@ std::string uuid::str() const {
   return out;
 }
 
-std::optional<uuid> uuid::parse(std::string_view text) {
-  if (text.size() != 36) return std::nullopt;
+std::optional<uuid> uuid::parse(std::string_view from) {
+  if (from.size() != 36) return std::nullopt;
   uuid out;
   std::size_t at = 0;
   for (std::size_t i = 0; i < out.bytes.size(); ++i) {
-    if (hyphen_before(i) && text[at++] != '-') return std::nullopt;
-    const int high = hex_digit(text[at]);
-    const int low = hex_digit(text[at + 1]);
+    if (hyphen_before(i) && from[at++] != '-') return std::nullopt;
+    const int high = text::hex_digit(from[at]);
+    const int low = text::hex_digit(from[at + 1]);
     if (high < 0 || low < 0) return std::nullopt;
     out.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
     at += 2;

@@ -25,7 +25,7 @@ inline constexpr std::size_t agents_per_message = 16;
 
 // Pages.
 inline constexpr std::size_t events_page = 500;             // the contract names it
-inline constexpr std::size_t events_page_bytes = 8'388'608; // a page of big answers stays a page
+inline constexpr std::size_t events_page_bytes = 2'097'152; // a page of big answers stays a page
 inline constexpr std::size_t rooms_page = 100;
 inline constexpr std::size_t replay_page = 200;             // events a session reads at a time
 inline constexpr std::size_t replay_page_bytes = 2'097'152; // a quarter of an outbox
@@ -33,7 +33,8 @@ inline constexpr std::size_t open_default_events = 50;      // `open` without `a
 
 // What is read to tell a model what went before.
 inline constexpr std::size_t context_events = 400;
-inline constexpr std::size_t bytes_per_token_most = 8; // beyond this no text fits the token budget
+inline constexpr std::size_t bytes_per_token_most = 8;       // beyond this no text fits the token budget
+inline constexpr std::size_t event_bytes_around_text = 1024; // ids, usage and names in an event's data
 
 inline constexpr std::uint32_t minute_ms = 60'000; // the rates' unit
 inline constexpr std::int64_t day_ms = 86'400'000; // the unit of refresh tokens' lives
@@ -58,12 +59,14 @@ inline constexpr std::size_t outbox_low_bytes = 1'048'576; // replay goes on bel
 inline constexpr std::size_t commands_under_way = 2048;    // the credit window
 inline constexpr std::size_t command_bytes_under_way = 4'194'304;
 inline constexpr std::uint32_t hello_timeout_ms = 10'000;
-// What was checked may say hello this long after: a ticket's life, the wait for hello, the way to the session.
+// What was checked may say hello this long after: a ticket's life, the wait for hello, the way to a session.
 inline constexpr std::int64_t identity_to_session_ms = 120'000;
 inline constexpr std::uint32_t http_idle_timeout_ms = 60'000;
 inline constexpr std::uint32_t http_request_timeout_ms = 30'000; // a whole request has to come in this time
 inline constexpr std::uint32_t heartbeat_ms = 30'000;
 inline constexpr std::uint32_t write_timeout_ms = 30'000;
+// A whole reply has write_timeout_ms and the time that this rate gives: a piece now and then is not enough.
+inline constexpr std::int64_t http_read_bytes_per_second_least = 16'384;
 
 // What net/ keeps and how long it waits.
 inline constexpr std::size_t outbox_merge_frames = 1024; // how far back a waiting delta looks for its like
@@ -75,7 +78,8 @@ inline constexpr std::uint32_t heartbeats_missed = 2;      // then the peer coun
 inline constexpr std::uint32_t http_reply_timeout_ms = 60'000; // what the actors may take for a reply
 inline constexpr std::uint32_t net_tick_ms = 250;              // how exactly net/ keeps its times
 inline constexpr std::uint32_t accept_pause_ms = 100;          // when the process is out of descriptors
-inline constexpr std::uint32_t ticket_ms = 60'000;             // the contract names it
+inline constexpr std::size_t addresses_remembered = 65'536; // whose requests are counted; each some 150 bytes
+inline constexpr std::uint32_t ticket_ms = 60'000;          // the contract names it
 inline constexpr std::size_t tickets = 65'536; // each some 300 bytes; more than sign in within a minute
 inline constexpr std::size_t read_chunk_bytes = 16'384;     // of a long message or body
 inline constexpr std::size_t read_buffer_kept_bytes = 1023; // by an idle connection
@@ -89,7 +93,8 @@ inline constexpr std::size_t request_id_chars = 64;
 
 // Times of the actors.
 inline constexpr std::uint32_t session_linger_ms = 60'000;
-inline constexpr std::uint32_t room_missing_ms = 1'000; // ids are guessed, too
+inline constexpr std::uint32_t stop_patience_ms = 1'000; // for the text that only the agent knows
+inline constexpr std::uint32_t room_missing_ms = 1'000;  // ids are guessed, too
 inline constexpr std::uint32_t room_idle_ms = 60'000;
 inline constexpr std::uint32_t agent_idle_ms = 60'000;
 inline constexpr std::uint32_t user_idle_ms = 120'000;
@@ -112,7 +117,8 @@ inline constexpr std::size_t database_log_kept_bytes =
 // What a refused client is told to wait, and how long an actor waits before it commits again.
 inline constexpr std::uint32_t retry_after_ms = 1'000;
 inline constexpr std::uint32_t commit_again_ms = 1'000;
-inline constexpr std::uint32_t room_redo_most = 3; // times a command is ordered anew after a conflict
+inline constexpr std::uint32_t passivated_most = 3; // times that whom one wants to join was just leaving
+inline constexpr std::uint32_t room_redo_most = 3;  // times a command is ordered anew after a conflict
 
 // How many messages an actor handles before others get the thread: unlimited by default, which starves them.
 inline constexpr std::size_t actor_messages_in_a_row = 300;
@@ -145,6 +151,8 @@ inline constexpr std::uint32_t token_clock_slack_ms =
     60'000; // a clock set back by no more than this does no harm
 inline constexpr std::uint32_t logout_grace_ms = 86'400'000; // an expired access token still ends its family
 inline constexpr std::uint32_t notify_attempts_most = 20;    // to reach a user's actor about a revoked family
+inline constexpr std::size_t refreshes_dropped_per_step = 500; // some ms of the writer's time
+inline constexpr std::uint32_t drop_again_ms = 100;            // between such steps: others write, too
 inline constexpr std::uint32_t provider_retry_after_most_ms = 60'000;
 
 // Outgoing calls to models.

@@ -173,9 +173,12 @@ std::vector<option<settings>> make_people() {
       number<s>("limits.questions_waiting_per_user", AT(limits.questions_waiting_per_user), 0, a_million,
                 "Questions of one user that wait for their answer; 0: no limit."),
       number<s>("limits.requests_per_minute_per_address", AT(limits.requests_per_minute_per_address), 0,
-                a_million, "Requests without a valid token from one address in a minute; 0: no limit."),
+                a_million,
+                "Requests without a valid token from one address in a minute; 0: no limit, as is right "
+                "behind a proxy, "
+                "whose address all would share."),
       number<s>("limits.signups_per_minute_per_address", AT(limits.signups_per_minute_per_address), 0,
-                a_million, "Accounts made from one address in a minute; 0: no limit."),
+                a_million, "Sign-ups from one address in a minute; 0: no limit."),
       choice<s>("log.level", AT(log.level), levels, "The least important line that is logged."),
       choice<s>("log.format", AT(log.format), formats, "Lines for people or for machines."),
   };

@@ -171,19 +171,6 @@ private:
   bool object_ = false;
 };
 
-int hex4(std::string_view s) {
-  int n = 0;
-  if (s.size() < 4) return -1;
-  for (auto c : s.substr(0, 4)) {
-    auto digit = c >= '0' && c <= '9'                 ? c - '0'
-                 : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                                      : -1;
-    if (digit < 0) return -1;
-    n = n * 16 + digit;
-  }
-  return n;
-}
-
 // How many bytes of UTF-8 a character at the start of `s` has; 0 when there is none.
 std::size_t utf8_length(std::string_view s) {
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < s.size() ? s[i] : 0); };
@@ -203,10 +190,10 @@ std::size_t utf8_length(std::string_view s) {
 // How many bytes of the escape at the start of `s` are sound; 0 for a lone surrogate.
 std::size_t escape_length(std::string_view s) {
   if (s.size() < 2 || s[1] != 'u') return std::min<std::size_t>(2, s.size());
-  auto unit = hex4(s.substr(2));
+  auto unit = text::hex4(s.substr(2));
   if (unit < 0xd800 || unit > 0xdfff) return 2;
   if (unit <= 0xdbff && s.size() >= 12 && s[6] == '\\' && s[7] == 'u') {
-    auto low = hex4(s.substr(8));
+    auto low = text::hex4(s.substr(8));
     if (low >= 0xdc00 && low <= 0xdfff) return 12;
   }
   return 0;

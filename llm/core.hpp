@@ -37,6 +37,8 @@ public:
   void stop();
 
 private:
+  void run();
+
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
   std::vector<std::thread> threads_;

@@ -23,10 +23,13 @@ public:
   // False when the call was cancelled.
   bool pieces(std::vector<std::string> some) {
     if (!move(state::open, state::telling)) return false;
-    tell_.pieces(std::move(some));
-    if (move(state::telling, state::open)) return true;
-    auto gone = std::exchange(tell_, {});
-    return false;
+    try {
+      tell_.pieces(std::move(some));
+    } catch (...) {
+      told(); // its end may still be told
+      throw;
+    }
+    return told();
   }
 
   void end(outcome how) {
@@ -46,6 +49,13 @@ public:
 
 private:
   enum class state : std::uint8_t { open, telling, over };
+
+  // Back from the owner's function. False when the call was cancelled meanwhile.
+  bool told() {
+    if (move(state::telling, state::open)) return true;
+    auto gone = std::exchange(tell_, {});
+    return false;
+  }
 
   bool move(state from, state to) { return state_.compare_exchange_strong(from, to); }
 

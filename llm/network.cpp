@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include <spdlog/spdlog.h>
+
 namespace maru::llm {
 
 namespace ssl = boost::asio::ssl;
@@ -27,7 +29,19 @@ std::shared_ptr<ssl::context> make_tls(const std::string& ca_file) {
 core::core(unsigned threads) : io_(static_cast<int>(threads)), guard_(io_.get_executor()) {
   threads_.reserve(threads);
   for (unsigned i = 0; i < threads; ++i)
-    threads_.emplace_back([this] { io_.run(); });
+    threads_.emplace_back([this] { run(); });
+}
+
+void core::run() {
+  while (true) {
+    try {
+      io_.run();
+      return;
+    } catch (const std::exception& e) {
+      // One call's trouble (memory, most likely) is not the others'. Its own time limit ends it.
+      spdlog::error("a call to a model failed: {}", e.what());
+    }
+  }
 }
 
 core::~core() { stop(); }

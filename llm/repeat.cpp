@@ -44,8 +44,19 @@ private:
     timer_.expires_at(due_);
     timer_.async_wait(net::bind_executor(strand_, [self = shared_from_this()](error_code error) {
       if (error || self->closed_) return;
-      self->step_() ? self->wait() : self->shut();
+      self->go_on();
     }));
+  }
+
+  void go_on() {
+    bool more = true;
+    try {
+      more = step_();
+    } catch (...) {
+      wait(); // without a next step nothing would end what this one is part of
+      throw;
+    }
+    more ? wait() : shut();
   }
 
   void shut() {

@@ -5,7 +5,11 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "config/limits.hpp"
 
@@ -24,30 +28,6 @@ bool is_client_route(std::string_view path) {
   const auto slash = path.rfind('/');
   const auto last = slash == std::string_view::npos ? path : path.substr(slash + 1);
   return last.find('.') == std::string_view::npos;
-}
-
-} // namespace
-
-asset_folder::asset_folder(const std::filesystem::path& from) {
-  std::size_t bytes = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator{from}) {
-    if (!entry.is_regular_file()) continue;
-    bytes += entry.file_size();
-    if (bytes > limits::static_bytes)
-      throw std::runtime_error(from.string() + " holds more than " + std::to_string(limits::static_bytes) +
-                               " bytes; is it the directory of a browser client?");
-    std::ifstream file{entry.path(), std::ios::binary};
-    if (!file) throw std::runtime_error("cannot read " + entry.path().string());
-    files_[entry.path().lexically_relative(from).generic_string()] = {std::istreambuf_iterator<char>{file},
-                                                                      {}};
-  }
-  if (!files_.contains(index_file)) throw std::runtime_error("there is no index.html in " + from.string());
-}
-
-std::optional<asset> asset_folder::find(std::string_view path) const {
-  const auto at = files_.find(path);
-  if (at == files_.end()) return std::nullopt;
-  return asset{at->second, content_type(at->first)};
 }
 
 std::string_view content_type(std::string_view path) {
@@ -95,6 +75,55 @@ std::string etag_of(std::string_view bytes) {
   for (unsigned shift = 64; shift > 0; shift -= 4)
     out.push_back(digits[hash >> (shift - 4) & 0x0fU]);
   return out + "\"";
+}
+
+struct kept {
+  std::string read; // what was read from a disk
+  std::string etag;
+  asset what;
+
+  void know(std::string_view path, std::string_view bytes) {
+    etag = etag_of(bytes);
+    what = {bytes, content_type(path), etag};
+  }
+};
+using files = std::map<std::string, kept, std::less<>>; // nothing in it moves
+
+asset_lookup lookup_in(std::shared_ptr<const files> all) {
+  return [all = std::move(all)](std::string_view path) -> std::optional<asset> {
+    const auto at = all->find(path);
+    if (at == all->end()) return std::nullopt;
+    return at->second.what;
+  };
+}
+
+} // namespace
+
+asset_lookup assets_in(const std::filesystem::path& folder) {
+  auto out = std::make_shared<files>();
+  std::size_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{folder}) {
+    if (!entry.is_regular_file()) continue;
+    bytes += entry.file_size();
+    if (bytes > limits::static_bytes)
+      throw std::runtime_error(folder.string() + " holds more than " + std::to_string(limits::static_bytes) +
+                               " bytes; is it the directory of a browser client?");
+    std::ifstream file{entry.path(), std::ios::binary};
+    if (!file) throw std::runtime_error("cannot read " + entry.path().string());
+    const auto name = entry.path().lexically_relative(folder).generic_string();
+    auto& one = (*out)[name];
+    one.read.assign(std::istreambuf_iterator<char>{file}, {});
+    one.know(name, one.read);
+  }
+  if (!out->contains(index_file)) throw std::runtime_error("there is no index.html in " + folder.string());
+  return lookup_in(std::move(out));
+}
+
+asset_lookup fixed_assets(std::span<const asset_file> given) {
+  auto out = std::make_shared<files>();
+  for (const auto& one : given)
+    (*out)[std::string{one.path}].know(one.path, one.bytes);
+  return lookup_in(std::move(out));
 }
 
 std::optional<asset> find_asset(const asset_lookup& in, std::string_view path) {

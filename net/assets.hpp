@@ -2,31 +2,26 @@
 
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <optional>
-#include <string>
+#include <span>
 #include <string_view>
 
 namespace maru::net {
 
-// A file of the browser client. The bytes live as long as the process or the holder.
+// A file of the browser client. All of it lives as long as the lookup that gave it.
 struct asset {
-  std::string_view bytes, type;
+  std::string_view bytes, type, etag; // the last with its quotes
 };
 using asset_lookup = std::function<std::optional<asset>(std::string_view path)>; // "index.html", "a/b.js"
 
 // A directory read into memory once: nothing outside it can be asked for. Throws std::runtime_error.
-class asset_folder {
-public:
-  explicit asset_folder(const std::filesystem::path& from);
-  [[nodiscard]] std::optional<asset> find(std::string_view path) const;
+asset_lookup assets_in(const std::filesystem::path& folder);
 
-private:
-  std::map<std::string, std::string, std::less<>> files_;
+// Files that are in memory anyway and stay there.
+struct asset_file {
+  std::string_view path, bytes;
 };
-
-std::string_view content_type(std::string_view path);
-std::string etag_of(std::string_view bytes); // with its quotes
+asset_lookup fixed_assets(std::span<const asset_file> files);
 
 // The file for a decoded path of a request; the client's own routes get index.html.
 std::optional<asset> find_asset(const asset_lookup& in, std::string_view path);

@@ -10,69 +10,29 @@ namespace {
 
 using json = nlohmann::json;
 
-// The four hex digits at `at`, or -1.
-int code_unit(std::string_view s, std::size_t at) {
-  if (at + 4 > s.size()) return -1;
-  int out = 0;
-  for (const char c : s.substr(at, 4)) {
-    const int digit = c >= '0' && c <= '9'   ? c - '0'
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                             : -1;
-    if (digit < 0) return -1;
-    out = out * 16 + digit;
-  }
-  return out;
-}
-
 bool is_high(int unit) { return unit >= 0xd800 && unit <= 0xdbff; }
 bool is_low(int unit) { return unit >= 0xdc00 && unit <= 0xdfff; }
 
-// Looks at JSON before the parser does, so that neither depth nor a lone surrogate reaches it.
-class first_look {
-public:
-  explicit first_look(std::string_view text) : text_(text) {}
-
-  bool shallow() {
-    for (std::size_t i = 0; i < text_.size(); ++i) {
-      const char c = text_[i];
-      if (in_string_) {
-        if (c == '"') in_string_ = false;
-        if (c == '\\') i = escape(i);
-      } else if (c == '"') {
-        in_string_ = true;
-      } else if (c == '{' || c == '[') {
-        if (++depth_ > limits::json_depth) return false;
-      } else if (c == '}' || c == ']') {
-        if (depth_ > 0) --depth_;
+// Where a lone surrogate is escaped its place is taken by NUL, which no field takes either: the parser would
+// refuse the whole. Backslashes are in strings alone; elsewhere the parser refuses them.
+std::string_view without_lone_surrogates(std::string_view whole, std::string& copy) {
+  for (auto at = whole.find('\\'); at < whole.size(); at = whole.find('\\', at)) {
+    const int unit = whole.substr(at + 1, 1) == "u" ? text::hex4(whole.substr(at + 2)) : -1;
+    if (unit < 0) {
+      at += 2;
+    } else if (is_high(unit) && whole.substr(at + 6, 2) == "\\u" &&
+               is_low(text::hex4(whole.substr(at + 8)))) {
+      at += 12;
+    } else {
+      if (is_high(unit) || is_low(unit)) {
+        if (copy.empty()) copy = whole;
+        copy.replace(at + 2, 4, "0000");
       }
+      at += 6;
     }
-    return true;
   }
-
-  [[nodiscard]] std::string_view text() const { return copy_.empty() ? text_ : std::string_view{copy_}; }
-
-private:
-  // Returns where the escape ends.
-  std::size_t escape(std::size_t at) {
-    if (at + 1 >= text_.size() || text_[at + 1] != 'u') return at + 1;
-    const int unit = code_unit(text_, at + 2);
-    if (unit < 0) return at + 1;
-    const auto end = at + 5;
-    if (is_high(unit) && text_.substr(end + 1, 2) == "\\u" && is_low(code_unit(text_, end + 3)))
-      return end + 6;
-    if (is_high(unit) || is_low(unit)) {
-      if (copy_.empty()) copy_ = text_;
-      copy_.replace(at + 2, 4, "0000");
-    }
-    return end;
-  }
-
-  std::string_view text_;
-  std::string copy_;
-  std::size_t depth_ = 0;
-  bool in_string_ = false;
-};
+  return copy.empty() ? whole : std::string_view{copy};
+}
 
 // Recursion is as deep as json_depth.
 bool acceptable_inside(const json& value) {
@@ -94,12 +54,12 @@ bool within(std::size_t size, span_of allowed) { return size >= allowed.least &&
 
 } // namespace
 
-result<json> parse_object(std::string_view text) {
-  first_look look{text};
-  if (!look.shallow())
+result<json> parse_object(std::string_view given) {
+  if (text::nested_deeper(given, limits::json_depth))
     return refusal{code::invalid_json, "nested deeper than " + std::to_string(limits::json_depth) + " levels",
                    0};
-  auto out = json::parse(look.text(), nullptr, false);
+  std::string copy;
+  auto out = json::parse(without_lone_surrogates(given, copy), nullptr, false);
   if (out.is_discarded()) return refusal{code::invalid_json, "not valid JSON", 0};
   if (!out.is_object()) return refusal{code::invalid_json, "not a JSON object", 0};
   return out;

@@ -16,6 +16,7 @@ struct http_request {
   std::string target;
   std::string host, authorization, cookie, if_none_match;
   std::string body;
+  std::uint64_t from = 0;    // the address_key of the peer
   bool from_browser = false; // it named its origin
 };
 

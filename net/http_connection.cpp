@@ -69,13 +69,15 @@ private:
 
   std::shared_ptr<worker> home_; // before the socket: it goes last
   tcp_socket socket_;
+  address_key from_ = 0;
   boost::beast::flat_buffer in_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<ws_start> upgrading_;
   http_reply reply_;
   std::string head_;
   std::string method_, path_, request_id_; // of the request under way
-  std::int64_t since_ = 0;                 // of the phase
+  std::int64_t since_ = 0;                 // of the phase; while writing, of its last progress
+  std::int64_t write_until_ = 0;           // progress or not
   std::uint32_t turn_ = 0;                 // a reply to an older one is late
   phase phase_ = phase::idle;
   bool keep_alive_ = true;
@@ -88,6 +90,9 @@ void http_connection::start() {
   home_->add(shared_from_this());
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
+  const auto from = socket_.remote_endpoint(ignored).address();
+  from_ =
+      key_of((from.is_v4() ? make_address_v6(asio::ip::v4_mapped, from.to_v4()) : from.to_v6()).to_bytes());
   next_request();
 }
 
@@ -189,6 +194,7 @@ http_request http_connection::seen(const request_type& request) const {
   out.authorization = field(request, http::field::authorization);
   out.cookie = field(request, http::field::cookie);
   out.if_none_match = field(request, http::field::if_none_match);
+  out.from = from_;
   out.from_browser =
       request.find(http::field::origin) != request.end() || request.find("Sec-Fetch-Mode") != request.end();
   return out;
@@ -242,6 +248,8 @@ void http_connection::reply(http_reply out) {
   const auto body = method_ == "HEAD"      ? string_view{}
                     : !reply_.file.empty() ? reply_.file
                                            : string_view{reply_.body};
+  write_until_ = since_ + limits::write_timeout_ms +
+                 static_cast<std::int64_t>(body.size()) * 1000 / limits::http_read_bytes_per_second_least;
   const std::array<asio::const_buffer, 2> parts{asio::buffer(head_), asio::buffer(body.data(), body.size())};
   const auto all_but_noting_progress = [this](const error_code& failed, std::size_t) -> std::size_t {
     since_ = home_->now_ms();
@@ -323,18 +331,24 @@ void http_connection::upgrade(request_type request, const target& where) {
   next.ahead.assign(static_cast<const char*>(in_.data().data()), in_.size());
   next.request_id = request_id_;
   const auto token = bearer_token(field(request, http::field::authorization));
+  const auto* ticket = where.find("ticket");
+  const auto now = with.time.steady_ms();
+  auto who = token.empty() && ticket != nullptr ? with.tickets.take(*ticket, now) : std::nullopt;
+  if (!who) {
+    const auto wait =
+        token.empty() ? with.addresses.take_request(from_, now) : with.addresses.wait_with_token(from_, now);
+    if (wait > 0) return reply(too_many_requests(wait));
+  }
   next.request = std::move(request);
   upgrading_.emplace(std::move(next));
   if (!spoken) return become_websocket(close_code::bad_protocol);
   if (with.draining) return become_websocket(close_code::draining);
-  if (token.empty()) {
-    const auto* ticket = where.find("ticket");
-    auto who = ticket != nullptr ? with.tickets.take(*ticket, with.time.steady_ms()) : std::nullopt;
-    if (!who) return become_websocket(close_code::token_refused);
-    return become_websocket(std::move(*who));
-  }
+  if (who) return become_websocket(std::move(*who));
+  if (token.empty()) return become_websocket(close_code::token_refused);
   with.front.call(token, actors::api::identify{},
                   [self = shared_from_this(), turn = turn_](const actors::api::reply& got) {
+                    auto& with = self->home_->shared().with;
+                    with.addresses.token_was(!refuses_token(got), self->from_, with.time.steady_ms());
                     std::variant<actors::identity, close_code> outcome = close_code::overloaded;
                     if (const auto* who = std::get_if<actors::identity>(&got)) outcome = *who;
                     if (const auto* why = std::get_if<refusal>(&got)) outcome = close_code_for(*why);
@@ -371,7 +385,7 @@ void http_connection::tick(std::int64_t now_ms) {
     if (upgrading_) return become_websocket(close_code::overloaded);
     return reply(problem({code::overloaded, "", 0}));
   case phase::writing:
-    if (passed > limits::write_timeout_ms) finish();
+    if (passed > limits::write_timeout_ms || now_ms > write_until_) finish();
     return;
   case phase::lingering:
     if (passed > limits::close_timeout_ms) finish();

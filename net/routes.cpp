@@ -187,7 +187,13 @@ step get_ws(const visit&) {
 
 // --- the table -----------------------------------------------------------------------------------------
 
-enum class needs : std::uint8_t { nothing, token };
+// What a request has to bring, and how it counts against its address.
+enum class needs : std::uint8_t {
+  nothing, // and is free: whoever watches over the server must not be refused
+  address, // counts
+  signup,  // counts twice, as what it is, too
+  token,   // counts only when the token is refused
+};
 
 struct entry {
   std::string_view method, pattern; // {} is an id
@@ -196,10 +202,10 @@ struct entry {
 };
 
 constexpr entry table[] = {
-    {"POST", "/api/v1/signup", needs::nothing, post_signup},
-    {"POST", "/api/v1/login", needs::nothing, post_login},
-    {"POST", "/api/v1/refresh", needs::nothing, post_refresh},
-    {"POST", "/api/v1/logout", needs::nothing, post_logout},
+    {"POST", "/api/v1/signup", needs::signup, post_signup},
+    {"POST", "/api/v1/login", needs::address, post_login},
+    {"POST", "/api/v1/refresh", needs::address, post_refresh},
+    {"POST", "/api/v1/logout", needs::address, post_logout},
     {"POST", "/api/v1/negotiate", needs::token, post_negotiate},
     {"GET", "/api/v1/me", needs::token, get_me},
     {"PATCH", "/api/v1/me", needs::token, patch_me},
@@ -211,7 +217,7 @@ constexpr entry table[] = {
     {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
     {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
     {"GET", "/api/v1/admin/tree", needs::token, get_tree},
-    {"GET", "/ws", needs::nothing, get_ws},
+    {"GET", "/ws", needs::address, get_ws},
     {"GET", "/healthz", needs::nothing, get_healthz},
     {"GET", "/readyz", needs::nothing, get_readyz},
 };
@@ -265,7 +271,7 @@ step static_file(route_context& with, const http_request& request, const target&
   if (!found) return no_store(problem({code::not_found, "", 0}));
   if (request.method != "GET") return wrong_method("GET, HEAD");
   http_reply out;
-  const auto etag = etag_of(found->bytes);
+  const auto etag = std::string{found->etag};
   out.headers.emplace_back("ETag", etag);
   out.headers.emplace_back("Cache-Control", "no-cache");
   add_page_headers(out, with.settings);
@@ -279,25 +285,63 @@ step static_file(route_context& with, const http_request& request, const target&
   return out;
 }
 
+// --- who asks ------------------------------------------------------------------------------------------
+
+const entry* find_entry(std::string_view method, std::string_view path, std::vector<uuid>& ids,
+                        std::string& allowed) {
+  for (const auto& one : table) {
+    if (!matches(one.pattern, path, ids)) continue;
+    if (one.method == method) return &one;
+    allowed.append(allowed.empty() ? "" : ", ").append(one.method == "GET" ? "GET, HEAD" : one.method);
+  }
+  return nullptr;
+}
+
+// How long before the address may ask this; 0: at once, and it is counted.
+std::uint32_t to_wait(route_context& with, address_key from, needs what, bool by_token) {
+  const auto now = with.time.steady_ms();
+  if (what == needs::nothing) return 0;
+  if (by_token) return with.addresses.wait_with_token(from, now);
+  const auto wait = with.addresses.take_request(from, now);
+  return wait > 0 || what != needs::signup ? wait : with.addresses.take_signup(from, now);
+}
+
+// What the actors say to the token is noted where they say it.
+void note_token(route_context& with, address_key from, call& question) {
+  question.render = [&with, from, render = std::move(question.render)](const api::reply& got) {
+    with.addresses.token_was(!refuses_token(got), from, with.time.steady_ms());
+    return render(got);
+  };
+}
+
 } // namespace
 
 step route(route_context& with, const http_request& request) {
   const auto where = parse_target(request.target);
-  if (!where) return no_store(problem({code::invalid_field, "the address is malformed", 0}));
   std::string allowed;
-  visit v{with, request, *where, {}};
-  for (const auto& one : table) {
-    if (!matches(one.pattern, where->path, v.ids)) continue;
-    if (one.method != request.method) {
-      allowed.append(allowed.empty() ? "" : ", ").append(one.method == "GET" ? "GET, HEAD" : one.method);
-      continue;
-    }
-    if (one.before == needs::token && bearer_token(request.authorization).empty())
-      return no_store(problem({code::unauthenticated, "", 0}));
-    return one.answer(v);
-  }
-  if (!allowed.empty()) return wrong_method(allowed);
-  return static_file(with, request, *where);
+  std::vector<uuid> ids;
+  const auto* found = where ? find_entry(request.method, where->path, ids, allowed) : nullptr;
+  const bool by_token =
+      found != nullptr && found->before == needs::token && !bearer_token(request.authorization).empty();
+  if (const auto wait =
+          to_wait(with, request.from, found != nullptr ? found->before : needs::address, by_token))
+    return too_many_requests(wait);
+  if (!where) return no_store(problem({code::invalid_field, "the address is malformed", 0}));
+  if (found == nullptr) return allowed.empty() ? static_file(with, request, *where) : wrong_method(allowed);
+  if (found->before == needs::token && !by_token) return no_store(problem({code::unauthenticated, "", 0}));
+  auto out = found->answer({with, request, *where, std::move(ids)});
+  if (by_token)
+    if (auto* question = std::get_if<call>(&out)) note_token(with, request.from, *question);
+  return out;
+}
+
+http_reply too_many_requests(std::uint32_t wait_ms) {
+  return no_store(problem({code::rate_limited, "too many requests from this address", wait_ms}));
+}
+
+bool refuses_token(const api::reply& what) {
+  const auto* why = std::get_if<refusal>(&what);
+  return why != nullptr && why->why == code::unauthenticated;
 }
 
 close_code close_code_for(const refusal& why) {

@@ -8,6 +8,7 @@
 #include "actors/wire.hpp"
 #include "base/clock.hpp"
 #include "config/settings.hpp"
+#include "net/address_limits.hpp"
 #include "net/assets.hpp"
 #include "net/http.hpp"
 #include "net/tickets.hpp"
@@ -22,6 +23,7 @@ struct route_context {
   asset_lookup assets;
   std::atomic<bool> draining{false};
   net::tickets tickets;
+  address_limits addresses;
 };
 
 // A reply that is there at once, or a question to the actors and how to put their answer.
@@ -33,6 +35,10 @@ struct call {
 using step = std::variant<http_reply, call>;
 
 step route(route_context& with, const http_request& request);
+
+// 429 for an address that has asked too much: come again in so many milliseconds.
+http_reply too_many_requests(std::uint32_t wait_ms);
+bool refuses_token(const actors::api::reply& what);
 
 // Who may open a WebSocket: what identify() said, as a close code where it was refused.
 close_code close_code_for(const refusal& why);

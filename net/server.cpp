@@ -38,8 +38,7 @@ asset_lookup chosen_assets(const config::settings& settings, asset_lookup embedd
   if (from == "off") return {};
   if (from.empty()) return embedded;
   try {
-    return
-        [folder = std::make_shared<asset_folder>(from)](std::string_view path) { return folder->find(path); };
+    return assets_in(from);
   } catch (const std::exception& e) {
     throw std::runtime_error("server.static: " + std::string{e.what()});
   }
@@ -149,9 +148,8 @@ server::~server() { stop(); }
 void server::start() {
   auto& in = *inside_;
   const auto& settings = in.deps.settings;
-  in.shared =
-      std::make_shared<hub>(in.deps.front, settings, in.deps.time, chosen_assets(settings, in.deps.embedded));
-  in.shared->codec = make_codec(settings, in.deps.version, in.deps.node);
+  in.shared = std::make_shared<hub>(in.deps.front, settings, in.deps.time,
+                                    chosen_assets(settings, in.deps.embedded), in.deps.codec);
   for (std::uint32_t i = 0; i < std::max<std::uint32_t>(1, settings.server.io_threads); ++i)
     in.workers.push_back(std::make_shared<worker>(in.shared));
   for (const auto& address : settings.server.listen)

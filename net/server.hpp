@@ -9,7 +9,6 @@
 #include "base/clock.hpp"
 #include "config/settings.hpp"
 #include "net/assets.hpp"
-#include "net/codec.hpp"
 
 namespace maru::net {
 
@@ -17,7 +16,7 @@ struct server_deps {
   actors::front& front;             // outlives the server
   const config::settings& settings; // outlives the server
   const clock& time;
-  std::string version, node;
+  std::shared_ptr<const actors::frame_codec> codec;
   asset_lookup embedded; // the built-in browser client; empty: none
 };
 

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 
+#include "base/sodium.hpp"
 #include "config/limits.hpp"
 
 namespace maru::net {
@@ -22,8 +23,7 @@ std::string random_ticket() {
 } // namespace
 
 std::optional<std::string> tickets::give(const actors::identity& to, std::int64_t now_ms) {
-  static const int ready = sodium_init();
-  (void)ready;
+  make_sodium_ready();
   auto out = random_ticket();
   const std::lock_guard lock{mutex_};
   forget_expired(now_ms);

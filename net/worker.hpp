@@ -24,11 +24,13 @@ using tcp_socket = asio::basic_stream_socket<asio::ip::tcp, executor>;
 
 // What all workers share.
 struct hub {
-  hub(actors::front& front, const config::settings& settings, const clock& time, asset_lookup assets)
-      : with{front, settings, time, std::move(assets), {}, {}} {}
+  hub(actors::front& front, const config::settings& settings, const clock& time, asset_lookup assets,
+      std::shared_ptr<const actors::frame_codec> codec)
+      : with{front, settings, time, std::move(assets), {}, {}, address_limits{settings.limits}},
+        codec(std::move(codec)) {}
 
   route_context with;
-  std::unique_ptr<actors::frame_codec> codec;
+  const std::shared_ptr<const actors::frame_codec> codec;
   std::atomic<std::uint64_t> last_id{0};
   std::atomic<std::size_t> open{0};
 };

@@ -325,7 +325,10 @@ void ws_connection::linger() {
 
 void ws_connection::tick(std::int64_t now_ms) {
   if (closing_) {
-    if (now_ms - closing_since_ > limits::close_timeout_ms) finish();
+    // A slow reader has to see why: the short time counts from when the close frame was written.
+    const bool said = out_.finished();
+    const auto since = said ? std::max(closing_since_, last_write_) : closing_since_;
+    if (now_ms - since > (said ? limits::close_timeout_ms : limits::write_timeout_ms)) finish();
     return;
   }
   if (stalled_ && now_ms - last_write_ > limits::write_timeout_ms) return finish();

@@ -44,7 +44,7 @@ struct command_row {
   uuid room;
   uuid author;
   uuid id;
-  std::string digest; // 32 bytes over the content, defaults filled in
+  std::string mark; // what it says, short: a resend has the same
   std::uint64_t seq = 0;
   uuid event;
   std::string answers; // JSON array [{"answer","agent"}]

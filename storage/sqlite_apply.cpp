@@ -1,7 +1,9 @@
 #include "storage/sqlite_apply.hpp"
 
 #include <array>
+#include <set>
 
+#include "config/limits.hpp"
 #include "storage/sqlite_rows.hpp"
 
 namespace maru::storage::sqlite {
@@ -15,6 +17,7 @@ constexpr std::array<std::string_view, std::variant_size_v<part>> operations{"ap
                                                                              "apply:revoke_account_families",
                                                                              "apply:add_refresh",
                                                                              "apply:use_refresh",
+                                                                             "apply:drop_expired",
                                                                              "apply:put_key",
                                                                              "apply:create_room",
                                                                              "apply:change_room",
@@ -89,6 +92,28 @@ outcome run(connection& db, const use_refresh& p) {
                 "this refresh token is unknown or used");
 }
 
+outcome run(connection& db, const drop_expired& p) {
+  std::vector<std::string> tokens;
+  std::set<uuid> families;
+  {
+    auto q = db.run("SELECT hash, family FROM refreshes WHERE expires_at < ?1 AND NOT EXISTS "
+                    "(SELECT 1 FROM families WHERE id = family AND revoked_at >= ?1) "
+                    "ORDER BY expires_at LIMIT ?2",
+                    p.before, limits::refreshes_dropped_per_step);
+    while (q.next()) {
+      tokens.push_back(q.bytes(0));
+      families.insert(q.id(1));
+    }
+  }
+  if (tokens.empty()) return conflict("nothing has expired");
+  for (const auto& hash : tokens)
+    db.exec("DELETE FROM refreshes WHERE hash = ?", blob{hash});
+  for (const auto& family : families)
+    db.exec("DELETE FROM families WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM refreshes WHERE family = ?1)",
+            family);
+  return {};
+}
+
 outcome run(connection& db, const put_key& p) {
   db.exec("INSERT OR REPLACE INTO keys VALUES(?, ?, ?)", p.row.id, blob{p.row.secret}, p.row.created_at);
   return {};
@@ -145,7 +170,7 @@ outcome run(connection& db, const append_event& p) {
 outcome run(connection& db, const record_command& p) {
   const auto& r = p.row;
   if (db.exec("INSERT INTO commands VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", r.room, r.seq,
-              r.author, r.id, blob{r.digest}, r.event, r.answers) != 0)
+              r.author, r.id, blob{r.mark}, r.event, r.answers) != 0)
     return {};
   auto q = db.run("SELECT " MARU_COMMAND_COLUMNS " FROM commands WHERE room = ? AND author = ? AND id = ?",
                   r.room, r.author, r.id);
@@ -179,9 +204,10 @@ outcome run(connection& db, const end_answer& p) {
 outcome run(connection& db, const append_checkpoint& p) {
   const auto& r = p.row;
   return expect(db.exec("INSERT INTO checkpoints SELECT ?1, ?2, ?3, ?4 FROM answers "
-                        "WHERE id = ?1 AND attempt = ?2 AND end_seq IS NULL",
-                        r.answer, r.attempt, r.n, r.text),
-                "this answer has ended, or a newer attempt has begun");
+                        "WHERE id = ?1 AND attempt = ?2 AND end_seq IS NULL AND ?5 = "
+                        "(SELECT coalesce(max(n), 0) FROM checkpoints WHERE answer = ?1 AND attempt = ?2)",
+                        r.answer, r.attempt, r.n, r.text, p.after),
+                "this answer has ended, a newer attempt has begun, or a piece is missing");
 }
 
 // --- mailboxes --------------------------------------------------------------------------------------------

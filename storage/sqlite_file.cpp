@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "storage/folder.hpp"
 #include "storage/store.hpp"
 
 namespace maru::storage::sqlite {
@@ -28,28 +29,6 @@ int open_file(const std::filesystem::path& file, int flags) {
     fd = ::open(file.c_str(), flags | O_CLOEXEC, owner_only);
   while (fd < 0 && errno == EINTR);
   return fd;
-}
-
-// A new name is on disk once its folder is.
-void sync_folder(const std::filesystem::path& folder) {
-  const int fd = open_file(folder, O_RDONLY | O_DIRECTORY);
-  if (fd < 0) refuse("cannot open the folder", folder, errno);
-  const int failed = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  // Some file systems cannot sync a folder, and do not need it.
-  if (failed != 0 && failed != EINVAL) refuse("cannot sync the folder", folder, failed);
-}
-
-void make_folder(const std::filesystem::path& folder) {
-  if (std::filesystem::is_directory(folder)) return;
-  if (folder.has_parent_path()) make_folder(folder.parent_path());
-  std::error_code failed;
-  if (!std::filesystem::create_directory(folder, failed)) {
-    if (!failed && std::filesystem::is_directory(folder)) return;
-    refuse("cannot make the folder", folder, failed ? failed.value() : ENOTDIR);
-  }
-  std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
-  sync_folder(folder.parent_path());
 }
 
 void make_file(const std::filesystem::path& file) {

@@ -43,6 +43,15 @@ std::vector<event_row> within(query q, std::size_t bytes) {
   return out;
 }
 
+room_summary summary_of(const query& q) {
+  room_summary s;
+  s.room = room_of(q);
+  s.members = q.small(room_columns);
+  const auto read = q.count(room_columns + 1);
+  s.unread = s.room.head > read ? s.room.head - read : 0;
+  return s;
+}
+
 family_row family_of(const query& q) { return {q.id(0), q.id(1), q.integer(2), q.maybe_integer(3)}; }
 
 refresh_row refresh_of(const query& q) {
@@ -111,6 +120,11 @@ public:
   std::optional<room_image> image(const uuid& id, std::size_t recent_commands) override;
   std::vector<room_summary> rooms_of(const uuid& account, std::optional<rooms_cursor> before,
                                      std::size_t most) override;
+  std::optional<room_summary> room_for(const uuid& room, const uuid& account) override;
+  std::optional<checkpoint_row> checkpoint(const uuid& id) override {
+    const auto row = answer(id);
+    return row ? joined_checkpoint(*row) : std::nullopt;
+  }
 
   std::vector<event_row> events_after(const uuid& room, std::uint64_t after, std::size_t most,
                                       std::size_t bytes) override {
@@ -159,7 +173,7 @@ public:
   }
 
   std::uint32_t unfinished_of(const uuid& asker) override {
-    auto q = db_.run("SELECT count(*) FROM answers WHERE asker = ? AND end_seq IS NULL", asker);
+    auto q = db_.run("SELECT count(DISTINCT question) FROM answers WHERE asker = ? AND end_seq IS NULL", asker);
     return q.next() ? q.small(0) : 0;
   }
 
@@ -249,17 +263,21 @@ std::vector<room_summary> snapshot::rooms_of(const uuid& account, std::optional<
                      "ORDER BY r.active_at DESC, r.id DESC LIMIT ?4",
                      account, before ? std::optional(before->active_at) : std::nullopt,
                      before ? before->room : uuid{}, clamped(most));
-    while (q.next()) {
-      auto& s = out.emplace_back();
-      s.room = room_of(q);
-      s.members = q.small(room_columns);
-      const auto read = q.count(room_columns + 1);
-      s.unread = s.room.head > read ? s.room.head - read : 0;
-    }
+    while (q.next())
+      out.push_back(summary_of(q));
   }
   for (auto& s : out)
     s.last = event_at(s.room.id, s.room.head);
   return out;
+}
+
+std::optional<room_summary> snapshot::room_for(const uuid& room, const uuid& account) {
+  auto found = first(db_.run("SELECT " MARU_ROOM_COLUMNS ", r.members, m.last_read FROM members m "
+                             "JOIN rooms r ON r.id = m.room WHERE m.account = ? AND m.room = ?",
+                             account, room),
+                     summary_of);
+  if (found) found->last = event_at(room, found->room.head);
+  return found;
 }
 
 std::vector<event_row> snapshot::chain(const uuid& room, const uuid& id, std::size_t most,

@@ -21,7 +21,7 @@ member_row member_of(const query& q);
   "e.data"
 event_row event_of(const query& q);
 
-#define MARU_COMMAND_COLUMNS "room, author, id, digest, seq, event, answers"
+#define MARU_COMMAND_COLUMNS "room, author, id, mark, seq, event, answers"
 command_row command_of(const query& q);
 
 #define MARU_ANSWER_COLUMNS                                                                                  \

@@ -92,7 +92,7 @@ CREATE TABLE commands(
   seq INTEGER NOT NULL,
   author BLOB NOT NULL,
   id BLOB NOT NULL,
-  digest BLOB NOT NULL,
+  mark BLOB NOT NULL,
   event BLOB NOT NULL,
   answers TEXT NOT NULL);
 CREATE INDEX commands_by_seq ON commands(room, seq);
@@ -154,7 +154,13 @@ CREATE TABLE dead_letters(
 CREATE UNIQUE INDEX dead_letters_by_id ON dead_letters(id, mailbox);
 )sql";
 
-constexpr std::array shipped{version_1};
+// For dropping what has expired.
+constexpr const char* version_2 = R"sql(
+CREATE INDEX refreshes_expiring ON refreshes(expires_at);
+CREATE INDEX refreshes_by_family ON refreshes(family);
+)sql";
+
+constexpr std::array shipped{version_1, version_2};
 
 constexpr std::int64_t maru_application_id = 0x6d617275; // "maru"
 

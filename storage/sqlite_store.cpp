@@ -161,13 +161,16 @@ void sqlite_store::account_for(const std::vector<waiting_step>& group, const std
   for (const auto& waiting : group)
     bytes += waiting.bytes;
   const auto refused = std::count_if(results.begin(), results.end(), [](const auto& r) { return !r; });
+  // A step without parts asks nothing of the disk.
+  const bool wrote =
+      std::any_of(group.begin(), group.end(), [](const auto& s) { return !s.what.parts.empty(); });
   const bool none = std::all_of(results.begin(), results.end(), [](const auto& r) {
     return r.why == failure::full || r.why == failure::unavailable;
   });
   const std::lock_guard guard(steps_mutex_);
   counters_.steps += group.size();
   counters_.groups += 1;
-  counters_.writes_fail = none;
+  if (wrote) counters_.writes_fail = none;
   counters_.refused += static_cast<std::uint64_t>(refused);
   counters_.queued_steps -= group.size();
   counters_.queued_bytes -= bytes;

@@ -69,6 +69,12 @@ struct use_refresh {
   std::string nonce;
   std::string successor;
 };
+// Tokens that expired before that, and families of which none is left; up to
+// limits::refreshes_dropped_per_step tokens, the oldest first. Conflict when there are none. A family revoked
+// since stays with its tokens: its access tokens may live.
+struct drop_expired {
+  std::int64_t before = 0;
+};
 struct put_key {
   key_row row;
 };
@@ -113,6 +119,7 @@ struct end_answer {
 }; // conflict unless unfinished; drops its checkpoints
 struct append_checkpoint {
   checkpoint_row row;
+  std::uint64_t after = 0; // the n it goes on from, 0: none
 }; // conflict unless unfinished and of the current attempt
 
 struct enqueue {
@@ -145,9 +152,9 @@ struct purge_dead {
 
 using part =
     std::variant<create_account, update_account, create_family, revoke_family, revoke_account_families,
-                 add_refresh, use_refresh, put_key, create_room, change_room, add_member, remove_member,
-                 append_event, record_command, open_answer, begin_attempt, end_answer, append_checkpoint,
-                 enqueue, remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
+                 add_refresh, use_refresh, drop_expired, put_key, create_room, change_room, add_member,
+                 remove_member, append_event, record_command, open_answer, begin_attempt, end_answer,
+                 append_checkpoint, enqueue, remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
 
 struct step {
   fence under;
@@ -195,6 +202,7 @@ public:
   virtual std::optional<room_row> room(const uuid& id) = 0;
   virtual std::optional<member_row> member(const uuid& room, const uuid& account) = 0;
   virtual std::optional<room_image> image(const uuid& room, std::size_t recent_commands) = 0;
+  virtual std::optional<room_summary> room_for(const uuid& room, const uuid& account) = 0; // a member's
   // Newest activity first.
   virtual std::vector<room_summary> rooms_of(const uuid& account, std::optional<rooms_cursor> before,
                                              std::size_t most) = 0;
@@ -212,7 +220,8 @@ public:
   virtual std::vector<event_row> answers_to(const uuid& room, const uuid& question) = 0;
   virtual std::optional<command_row> command(const uuid& room, const uuid& author, const uuid& id) = 0;
   virtual std::optional<answer_row> answer(const uuid& id) = 0;
-  virtual std::uint32_t unfinished_of(const uuid& asker) = 0;
+  virtual std::optional<checkpoint_row> checkpoint(const uuid& answer) = 0; // of its current attempt, joined
+  virtual std::uint32_t unfinished_of(const uuid& asker) = 0; // questions
 
   virtual std::vector<mailbox_entry> entries(const std::string& mailbox,
                                              std::size_t most) = 0;                       // in seq order

@@ -48,6 +48,7 @@ listen = "127.0.0.1:${made.port}"
 data = "${join(made.folder, "data")}"
 
 [limits]
+requests_per_minute_per_address = 0
 signups_per_minute_per_address = 0
 
 [[provider]]

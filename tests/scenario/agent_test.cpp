@@ -247,7 +247,7 @@ TEST_CASE("answers that were stopped or failed are not told to the model", "[sce
 TEST_CASE("the system prompt comes first, and the oldest turns give way to the budget", "[scenario][agent]") {
   asking a({"maru"}, [](config::settings& s) {
     s.agents[0].system_prompt = "be kind";
-    s.agents[0].context_tokens = 60;
+    s.agents[0].context_tokens = 50;
   });
   a.ask("q1");
   CHECK(told(a.model.last()) == "system: be kind | user: q1");

@@ -27,12 +27,11 @@ net_rig::net_rig() {
 
 void net_rig::start() {
   codec = net::make_codec(settings, "1.2.3", "here");
-  const auto lookup = [this](std::string_view path) -> std::optional<net::asset> {
-    const auto at = files.find(std::string{path});
-    if (at == files.end()) return std::nullopt;
-    return net::asset{at->second, net::content_type(path)};
-  };
-  server = std::make_unique<net::server>(net::server_deps{front, settings, time, "1.2.3", "here", lookup});
+  std::vector<net::asset_file> built_in;
+  for (const auto& [path, bytes] : files)
+    built_in.push_back({path, bytes});
+  server = std::make_unique<net::server>(
+      net::server_deps{front, settings, time, codec, net::fixed_assets(built_in)});
   server->start();
   address = server->addresses().front();
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "net/codec.hpp"
 #include "net/server.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/ws_client.hpp"
@@ -151,7 +152,7 @@ struct net_rig {
   fake_front front;
   std::map<std::string, std::string> files; // of the built-in client
   std::unique_ptr<net::server> server;
-  std::unique_ptr<actors::frame_codec> codec;
+  std::shared_ptr<const actors::frame_codec> codec;
   std::string address;
 };
 

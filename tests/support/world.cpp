@@ -79,6 +79,7 @@ world::~world() {
   store_->die();
   api_ = nullptr;
   scheduler_ = nullptr;
+  root_children_.clear();
   now_ = {};
   rig_.reset();
   std::error_code ignored;
@@ -94,9 +95,12 @@ void world::kill() {
   auto pick = std::exchange(rig_->pick, nullptr);
   api_ = nullptr;
   scheduler_ = nullptr;
+  root_children_.clear();
   now_ = {};
+  const auto had_given_up = gave_up;
   rig_.reset();
-  store_ = nullptr; // the file is locked as long as it is open
+  gave_up = had_given_up; // to be killed is not to give up
+  store_ = nullptr;       // the file is locked as long as it is open
   for (auto& d : devices)
     d->lose();
   for (auto& [name, m] : models_)
@@ -127,8 +131,10 @@ void world::restart_in_order() {
 
 template <class Handle, class Spawn>
 void world::add_child(std::vector<actors::child_spec>& to, std::string name, Handle& where, Spawn spawn) {
-  to.push_back({std::move(name), [&where, spawn](caf::local_actor* parent) {
+  to.push_back({name, [this, name, &where, spawn](caf::local_actor* parent) -> caf::strong_actor_ptr {
+                  if (!now_.settings) return nullptr; // this process has been killed
                   where = caf::actor_cast<Handle>(spawn(parent));
+                  root_children_[name] = caf::actor_cast<caf::actor_addr>(where);
                   return caf::actor_cast<caf::strong_actor_ptr>(where);
                 }});
 }
@@ -141,7 +147,9 @@ void world::add_nursery(std::vector<actors::child_spec>& to, const std::string& 
     o.name = name;
     o.time = now_.time;
     o.random = now_.random;
-    o.start = [start](caf::local_actor* of, const std::string& child, bool after_crash) {
+    o.start = [this, start](caf::local_actor* of, const std::string& child,
+                            bool after_crash) -> caf::strong_actor_ptr {
+      if (!now_.settings) return nullptr;
       return caf::actor_cast<caf::strong_actor_ptr>(start(of, child, after_crash));
     };
     return parent->spawn(actors::nursery, std::move(o));
@@ -289,6 +297,10 @@ void world::crash_at(const std::string& place, std::size_t nth) {
     ++crashes;
     throw std::runtime_error{"crash put in at " + place};
   };
+}
+
+void world::end_child(const std::string& name) {
+  rig_->end(caf::actor_cast<caf::strong_actor_ptr>(root_children_.at(name)), caf::exit_reason::kill);
 }
 
 void world::crash_always(const std::string& place) {

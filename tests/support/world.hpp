@@ -54,6 +54,7 @@ public:
   std::function<void(std::string_view place)> probe;
   // Throws at the `nth` time that `place` is reached from now on, once.
   void crash_at(const std::string& place, std::size_t nth = 1);
+  void end_child(const std::string& name); // of the root, as an exception would
   // Throws whenever it is reached, until mend().
   void crash_always(const std::string& place);
   void mend() { probe = nullptr; }
@@ -102,6 +103,7 @@ private:
   actors::services now_;
   actors::api_actor api_;
   caf::strong_actor_ptr scheduler_;
+  std::map<std::string, caf::actor_addr> root_children_;
   std::uint64_t next_connection_ = 1;
 };
 

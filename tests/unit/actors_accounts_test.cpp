@@ -40,6 +40,7 @@ struct office {
           [](std::uint64_t, const room_client&, const person&, const uuid&, const stop_answer&) {},
           [](const command_done&) {},
           [](const session_actor&, const uuid&) { return refusal{}; },
+          [](const session_actor&) {},
           [this](const uuid& family) { told.push_back(family); },
       };
     }));
@@ -231,6 +232,36 @@ TEST_CASE("a refresh token ends with its time") {
   const auto in = o.signup("Ann");
   o.rig.advance(86'400'000);
   CHECK(o.refused(api::refresh{in.refresh_token, ""}) == no);
+}
+
+TEST_CASE("what nobody can come with any more is dropped at the start, and again every day") {
+  office o;
+  o.rig.settings.auth.refresh_token_days = 1;
+  o.open();
+  const auto first = o.signup("Ann");
+  const auto ann = std::get<identity>(o.call(api::identify{}, first.access_token)).family;
+  const auto second = std::get<api::signed_in>(o.call(api::refresh{first.refresh_token, "n"}));
+  const auto kept = [&](const std::string& token) {
+    return o.rig.read([hash = tokens::hash_of(token)](auto& from) { return from.refresh(hash).has_value(); })
+        .value();
+  };
+  const auto family_kept = [&](const uuid& id) {
+    return o.rig.read([id](storage::reader& from) { return from.family(id).has_value(); }).value();
+  };
+  o.rig.advance(limits::day_ms);
+  CHECK(kept(first.refresh_token));
+  const auto bob = o.signup("Bob");
+  const auto bobs = std::get<identity>(o.call(api::identify{}, bob.access_token)).family;
+  o.rig.advance(limits::day_ms);
+  CHECK_FALSE(kept(first.refresh_token));
+  CHECK_FALSE(kept(second.refresh_token));
+  CHECK_FALSE(family_kept(ann));
+  CHECK(kept(bob.refresh_token));
+  CHECK(family_kept(bobs));
+  CHECK(o.refused(api::refresh{first.refresh_token, "n"}) == no);
+  o.rig.time().advance(limits::day_ms);
+  o.open();
+  CHECK_FALSE(family_kept(bobs));
 }
 
 TEST_CASE("logout takes the access token, one that just expired, or the refresh token") {

@@ -114,3 +114,22 @@ TEST_CASE("length counts characters and not bytes", "[base][text]") {
   CHECK(text::length("") == 0);
   CHECK(text::length("aé日😀") == 4);
 }
+
+TEST_CASE("hex digits are read in either case, one or four", "[base][text]") {
+  CHECK(text::hex_digit('0') == 0);
+  CHECK(text::hex_digit('a') == 10);
+  CHECK(text::hex_digit('F') == 15);
+  for (const char c : {'g', '/', ':', '@', 'G', '`', '\0'})
+    CHECK(text::hex_digit(c) == -1);
+  CHECK(text::hex4("d83Dx") == 0xd83d);
+  CHECK(text::hex4("d83") == -1);
+  CHECK(text::hex4("d83x") == -1);
+}
+
+TEST_CASE("how deep JSON goes is told without reading what stands in its strings", "[base][text]") {
+  CHECK_FALSE(text::nested_deeper(R"({"a":[1,{}],"b":[]})", 3));
+  CHECK(text::nested_deeper(R"({"a":[1,{}],"b":[]})", 2));
+  CHECK_FALSE(text::nested_deeper(R"({"[[[\"[[[":"{{\\"})", 1));
+  CHECK(text::nested_deeper("]]}[[", 1));
+  CHECK_FALSE(text::nested_deeper("\"[[[", 1));
+}

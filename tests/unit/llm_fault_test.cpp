@@ -1,6 +1,8 @@
 // The openai provider against a server that misbehaves on demand.
 
 #include <chrono>
+#include <stdexcept>
+#include <utility>
 
 #include "config/limits.hpp"
 #include "tests/support/model_call.hpp"
@@ -60,6 +62,39 @@ TEST_CASE("silence in the middle is timed out, also when comments go on coming")
   CHECK(end.detail == "idle");
   CHECK(end.retryable);
   CHECK(fake.wait([](const fake_counts& n) { return n.closed_early == 1; }));
+}
+
+TEST_CASE("an exception in one call leaves the others alone, and its time limit ends that call") {
+  fake_model fake(always(says({{0, text_chunk("a")}}, fake_end::hang)));
+  auto options = at(fake.url());
+  options.first_piece_timeout_ms = 60;
+  options.idle_timeout_ms = 60;
+  network on(1);
+  auto p = make_provider(options, on);
+  told first, second;
+  auto events = first.take();
+  events.pieces = [](const std::vector<std::string>&) { throw std::runtime_error("no memory, say"); };
+  auto c = p->start(ask("q"), std::move(events));
+  CHECK(first.end().what == fault::timed_out);
+  auto d = p->start(ask("q"), second.take());
+  CHECK(second.end().what == fault::timed_out);
+  CHECK(second.text() == "a");
+}
+
+TEST_CASE("an exception in a demonstration does not keep it from its end") {
+  maru::config::provider_settings options;
+  options.name = "p";
+  options.kind = "demo";
+  options.demo_delay_ms = 1;
+  network on(1);
+  auto p = make_provider(options, on);
+  told t;
+  auto events = t.take();
+  events.pieces = [thrown = false](const std::vector<std::string>&) mutable {
+    if (!std::exchange(thrown, true)) throw std::runtime_error("no memory, say");
+  };
+  auto c = p->start(ask("q"), std::move(events));
+  CHECK(t.end().what == fault::none);
 }
 
 TEST_CASE("a cut in the middle is a cut, orderly or not, and what came before it was told") {

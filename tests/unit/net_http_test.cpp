@@ -2,6 +2,8 @@
 #include <fstream>
 #include <future>
 
+#include <sys/socket.h>
+
 #include <nlohmann/json.hpp>
 
 #include "config/limits.hpp"
@@ -403,6 +405,35 @@ TEST_CASE("idle and dawdling connections end when their time is up", "[net][http
   CHECK(dawdling.closed_by_peer());
 }
 
+TEST_CASE("who reads a reply too slowly is cut off, however steadily", "[net][http]") {
+  net_rig rig;
+  rig.settings.server.io_threads = 1; // so that another's reply tells that the worker went round
+  rig.files["index.html"] = std::string(16'777'216, 'x');
+  rig.start();
+  http_client slow{rig.address};
+  const int few = 32'768;
+  ::setsockopt(slow.link().fd(), SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+  slow.send(http_text("GET", "/"));
+  const auto& whole = rig.files["index.html"];
+  const auto allowed = limits::write_timeout_ms + static_cast<std::int64_t>(whole.size()) * 1000 /
+                                                      limits::http_read_bytes_per_second_least;
+  std::string got;
+  const std::int64_t step = limits::write_timeout_ms / 2;
+  for (std::int64_t passed = 0; passed <= allowed; passed += step) {
+    const auto until = got.size() + 65'536; // far below the rate
+    while (got.size() < until && slow.link().receive(got) > 0) {
+    }
+    CHECK(rig.get("/healthz").status == 200);
+    rig.time.move(step);
+  }
+  for (int tries = 0; rig.server->connections() > 0 && tries < 100'000; ++tries)
+    rig.get("/healthz");
+  while (slow.link().receive(got) > 0) {
+  }
+  CHECK_FALSE(slow.link().timed_out());
+  CHECK(got.size() < whole.size());
+}
+
 TEST_CASE("draining ends idle connections and then is done", "[net][http]") {
   net_rig rig;
   rig.start();
@@ -435,7 +466,8 @@ TEST_CASE("a reply that comes when the server is gone hurts nobody", "[net][http
   config::settings settings;
   settings.server.listen = {"127.0.0.1:0"};
   moved_clock time;
-  auto server = std::make_unique<net::server>(net::server_deps{front, settings, time, "1", "n", {}});
+  auto server = std::make_unique<net::server>(
+      net::server_deps{front, settings, time, net::make_codec(settings, "1", "n"), {}});
   server->start();
   http_client client{server->addresses().front()};
   client.send(http_text("GET", "/api/v1/me", {bearer("x")}));

@@ -1,3 +1,4 @@
+#include "config/limits.hpp"
 #include "tests/unit/storage_kit.hpp"
 
 using namespace maru;
@@ -87,6 +88,57 @@ TEST_CASE("families are revoked one by one, or all of an account but one; the fi
            CHECK(r.family(id_of('f', 2)).value().revoked_at == 40);
            CHECK(r.family(id_of('f', 3)).value().revoked_at == 30);
          }).empty());
+}
+
+TEST_CASE("expired tokens go, a bounded number at a time, and families with the last of theirs") {
+  bench b;
+  const auto token = [](const std::string& hash, std::uint64_t family, std::int64_t expires_at) {
+    return add_refresh{{hash, id_of('f', family), id_of('u', 1), expires_at, std::nullopt, "", ""}};
+  };
+  const auto family = [](std::uint64_t n, std::optional<std::int64_t> revoked_at = {}) {
+    return create_family{{id_of('f', n), id_of('u', 1), 5, revoked_at}};
+  };
+  b.must({family(1), token("lapsed", 1, 99), token("lapsed too", 1, 98)});
+  b.must({family(2), token("used", 2, 99), token("successor", 2, 100)});
+  b.must({family(3, 100), token("just revoked", 3, 50)});
+  b.must({family(4, 99), token("long revoked", 4, 50)});
+  b.must({family(5, 20), token("revoked, not expired", 5, 500)});
+  SECTION("few") {
+    b.must({drop_expired{100}});
+    CHECK(b.look([&](reader& r) {
+             CHECK_FALSE(r.refresh("lapsed"));
+             CHECK_FALSE(r.refresh("lapsed too"));
+             CHECK_FALSE(r.family(id_of('f', 1)));
+             CHECK_FALSE(r.refresh("used"));
+             CHECK(r.refresh("successor"));
+             CHECK(r.family(id_of('f', 2)));
+             CHECK(r.refresh("just revoked"));
+             CHECK(r.family(id_of('f', 3)));
+             CHECK_FALSE(r.refresh("long revoked"));
+             CHECK_FALSE(r.family(id_of('f', 4)));
+             CHECK(r.family(id_of('f', 5)));
+           }).empty());
+    CHECK(b.commit({drop_expired{100}}).why == failure::conflict);
+    b.must({drop_expired{101}});
+    CHECK(b.look([](reader& r) {
+             CHECK_FALSE(r.family(id_of('f', 2)));
+             CHECK_FALSE(r.family(id_of('f', 3)));
+           }).empty());
+  }
+  SECTION("many") {
+    std::vector<part> parts{family(6)};
+    for (std::size_t i = 0; i < limits::refreshes_dropped_per_step; ++i)
+      parts.emplace_back(token(std::to_string(i), 6, static_cast<std::int64_t>(i % 40)));
+    b.must(parts);
+    b.must({drop_expired{100}});
+    CHECK(b.look([](reader& r) {
+             CHECK_FALSE(r.family(id_of('f', 6)));
+             CHECK(r.refresh("lapsed"));
+             CHECK(r.refresh("long revoked"));
+           }).empty());
+    b.must({drop_expired{100}});
+    CHECK(b.commit({drop_expired{100}}).why == failure::conflict);
+  }
 }
 
 TEST_CASE("keys survive, bytes and all") {

@@ -108,7 +108,7 @@ TEST_CASE("a command taken before is answered with what it did, in the same grou
   b.must({create_room{room_of(room)}});
   const auto e = event_of(room, 1, id_of('e', 1));
   auto command = command_of(e, id_of('c', 1));
-  command.digest[31] = '\x7f';
+  command.mark[31] = '\x7f';
   command.answers = R"([{"answer":"x","agent":"maru"}])";
   auto resend = command;
   resend.seq = 2;
@@ -124,7 +124,7 @@ TEST_CASE("a command taken before is answered with what it did, in the same grou
     REQUIRE(o.duplicate_of);
     CHECK(o.duplicate_of->seq == 1);
     CHECK(o.duplicate_of->event == id_of('e', 1));
-    CHECK(o.duplicate_of->digest == command.digest);
+    CHECK(o.duplicate_of->mark == command.mark);
     CHECK(o.duplicate_of->answers == command.answers);
   }
   CHECK(head(b) == 1);

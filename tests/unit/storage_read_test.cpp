@@ -93,7 +93,7 @@ TEST_CASE(
           open_answer{answer_of(id_of('a', 2), second)}});
   b.must({begin_attempt{id_of('a', 1), 1, 0}, append_checkpoint{{id_of('a', 1), 1, 4, "old "}}});
   b.must({begin_attempt{id_of('a', 1), 2, 1}, append_checkpoint{{id_of('a', 1), 2, 3, "new "}}});
-  b.must({append_checkpoint{{id_of('a', 1), 2, 12, "text"}}, begin_attempt{id_of('a', 2), 1, 0}});
+  b.must({append_checkpoint{{id_of('a', 1), 2, 12, "text"}, 3}, begin_attempt{id_of('a', 2), 1, 0}});
   b.must({append_event{event_of(room, 3, id_of('e', 3), "room_changed")}});
   CHECK(b.look([](reader& r) {
            const auto image = r.image(room, 1).value();
@@ -115,7 +115,7 @@ TEST_CASE(
            const auto whole = r.image(room, 2).value();
            CHECK(whole.recent_is_all);
            CHECK(whole.recent.at(0).id == id_of('c', 1));
-           CHECK(r.unfinished_of(id_of('u', 1)) == 3);
+           CHECK(r.unfinished_of(id_of('u', 1)) == 2);
            CHECK_FALSE(r.image(id_of('r', 9), 5));
          }).empty());
 }
@@ -133,7 +133,7 @@ TEST_CASE("an answer ends once, takes its checkpoints along and becomes the tail
           end_answer{id_of('a', 2), 3, id_of('e', 3)}});
   CHECK(b.commit({end_answer{id_of('a', 1), 4, id_of('e', 4)}}).why == failure::conflict);
   CHECK(b.commit({begin_attempt{id_of('a', 1), 2, 0}}).why == failure::conflict);
-  CHECK(b.commit({append_checkpoint{{id_of('a', 1), 1, 2, "late"}}}).why == failure::conflict);
+  CHECK(b.commit({append_checkpoint{{id_of('a', 1), 1, 2, "late"}, 1}}).why == failure::conflict);
   CHECK(b.look([](reader& r) {
            const auto image = r.image(room, 5).value();
            CHECK(image.unfinished.empty());
