@@ -25,8 +25,8 @@ struct rehashed {
 } // namespace
 
 api::profile profile_of(storage::account_row row) {
-  row.password_hash.clear();
-  return {std::move(row)};
+  return {{row.id, std::move(row.username), std::move(row.display_name), std::move(row.role),
+           std::move(row.settings), row.created_at}};
 }
 
 // --- whom a token belongs to --------------------------------------------------------------------------

@@ -168,7 +168,7 @@ struct accounts_state {
                           std::uint32_t attempt);
 };
 
-// Without the password's hash.
+// Nothing of the password.
 api::profile profile_of(storage::account_row row);
 
 accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self, services svc,

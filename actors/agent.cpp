@@ -19,6 +19,8 @@ void agent_state::start() {
 void agent_state::read_mailbox() {
   if (reading) return;
   reading = true;
+  for (auto& q : queue)
+    q.before_read = true;
   read_into(
       self, svc.store, caf::actor_cast<agent_self>(self),
       [mailbox = mailbox](storage::reader& from) {
@@ -30,6 +32,11 @@ void agent_state::read_mailbox() {
       [](const std::string&) { return mailbox_read{true, {}}; }, svc.under(who.room));
 }
 
+void agent_state::read_anew() {
+  read_again = reading; // what is being read may be older than what is to be found
+  read_mailbox();
+}
+
 void agent_state::take_mailbox(mailbox_read& read) {
   svc.reach("agent.mailbox");
   if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::mailbox);
@@ -37,11 +44,12 @@ void agent_state::take_mailbox(mailbox_read& read) {
   std::deque<queued_question> now;
   for (auto& item : read.items) {
     const auto& a = item.answer;
-    if (a.end_seq || (work && work->q.answer == a.id)) continue;
+    if (a.end_seq || closed_since_read.contains(a.id) || (work && work->q.answer == a.id)) continue;
     const auto known =
         std::find_if(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == a.id; });
     if (known != queue.end()) {
       now.push_back(*known);
+      now.back().before_read = false;
       queue.erase(known);
       continue;
     }
@@ -54,14 +62,17 @@ void agent_state::take_mailbox(mailbox_read& read) {
     // The last is not waited for: it is buried at once.
     if (fatal && now.back().failures < limits::poison_failures) count(now.back());
   }
-  // What was enqueued while the read was under way comes after what it found.
+  closed_since_read.clear();
+  // What was enqueued while the read was under way comes after what it found, and what it came too early for.
+  const bool first_is_read = !now.empty();
+  // What was there before and was not found has ended, and who would have said so fell.
   for (auto& q : queue)
-    now.push_back(q);
+    if (!q.before_read) now.push_back(q);
   queue = std::move(now);
   loaded = true;
-  if (std::exchange(read_again, false)) read_mailbox();
   if (!queue.empty() && !room) find_room();
-  next();
+  if (first_is_read || !read_again) next();
+  if (std::exchange(read_again, false)) read_mailbox();
 }
 
 void agent_state::enqueued(const question_enqueued& what) {
@@ -74,10 +85,7 @@ void agent_state::enqueued(const question_enqueued& what) {
     return;
   }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
-  if (!what.fresh) {
-    read_again = reading; // what is being read may be older than this
-    return read_mailbox();
-  }
+  if (!what.fresh) return read_anew();
   queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false});
   if (loaded) next();
 }
@@ -85,6 +93,7 @@ void agent_state::enqueued(const question_enqueued& what) {
 void agent_state::closed(const uuid& answer) {
   ++busy;
   std::erase_if(queue, [&](const auto& q) { return q.answer == answer; });
+  if (reading) closed_since_read.insert(answer);
   if (work && work->q.answer == answer) {
     drop_call();
     work.reset();
@@ -149,6 +158,7 @@ void agent_state::found_room(room_actor handle) {
   room = std::move(handle);
   self->monitor(room);
   tell_so_far();
+  if (!queue.empty()) read_anew(); // what ended as the room before fell was told to nobody
 }
 
 void agent_state::went_down(const caf::down_msg& down) {

@@ -6,6 +6,7 @@
 // ended.
 
 #include <deque>
+#include <set>
 
 #include "actors/services.hpp"
 
@@ -40,7 +41,8 @@ struct queued_question {
   std::uint32_t attempt = 0; // 0: not begun
   std::uint32_t provider_failures = 0;
   std::uint32_t failures = 0, losses = 0;
-  bool recovered = false; // taken up by somebody who is gone
+  bool recovered = false;   // taken up by somebody who is gone
+  bool before_read = false; // known when the mailbox began to be read
 };
 
 struct agent_work {
@@ -82,6 +84,7 @@ struct agent_state {
   std::string mailbox;
 
   bool loaded = false, reading = false, read_again = false;
+  std::set<uuid> closed_since_read; // what is being read may still have them
   std::deque<queued_question> queue;
   std::optional<agent_work> work;
   room_actor room;
@@ -92,6 +95,7 @@ struct agent_state {
   // agent.cpp: the mailbox
   void start();
   void read_mailbox();
+  void read_anew();
   void take_mailbox(mailbox_read& read);
   void enqueued(const question_enqueued& what);
   void closed(const uuid& answer);

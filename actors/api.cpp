@@ -9,7 +9,6 @@
 #include <sodium.h>
 
 #include "actors/common.hpp"
-#include "base/text.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {
@@ -123,9 +122,6 @@ void api_state::create_room(const identity& who, api::create_room& what, api::re
       return tell(refusal{code::invalid_field, "agents: there is no agent '" + a + "'"});
     if (std::find(agents.begin(), agents.end(), a) == agents.end()) agents.push_back(std::move(a));
   }
-  if (text::length(what.title) > limits::title_chars)
-    return tell(
-        refusal{code::too_large, "title: at most " + std::to_string(limits::title_chars) + " characters"});
   const auto now = svc.time->unix_ms();
   storage::room_row row{uuid::v7(now), std::move(what.title), std::move(agents), who.user, now, 0, 1, now};
   std::vector<storage::part> parts;

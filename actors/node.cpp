@@ -232,12 +232,6 @@ bool node::ready() const { return inside_->ready; }
 
 bool node::degraded() const { return inside_->options.db->count().writes_fail; }
 
-void node::drain(std::function<void()> done) {
-  inside_->ready = false;
-  shut_down();
-  done();
-}
-
 void node::shut_down() {
   if (std::exchange(inside_->down, true)) return;
   inside_->ready = false;

@@ -37,7 +37,6 @@ public:
   void hello(connection_ptr from, identity who, hello_in hello) override;
   [[nodiscard]] bool ready() const override;
   [[nodiscard]] bool degraded() const override;
-  void drain(std::function<void()> done) override;
   // Ends all actors: running answers are checkpointed. The store takes what they committed before it closes.
   void shut_down();
 

@@ -176,14 +176,20 @@ using request =
                  create_room, get_room, get_events, post_message, stop_answer, get_tree>;
 
 struct nothing {};
+struct person_view {
+  uuid id;
+  std::string username, display_name, role;
+  std::string settings; // a JSON object, the client's own
+  std::int64_t created_at = 0;
+};
 struct signed_in {
-  storage::account_row user;
+  person_view user;
   std::string access_token;
   std::uint32_t expires_in = 0; // seconds
   std::string refresh_token;
 };
 struct profile {
-  storage::account_row user;
+  person_view user;
 };
 struct agent_view {
   std::string name, model;
@@ -231,8 +237,6 @@ public:
   [[nodiscard]] virtual bool ready() const = 0;
   // Ready, but the disk takes no writes: reads go on.
   [[nodiscard]] virtual bool degraded() const = 0;
-  // Stop taking new work; `done` once what runs is checkpointed.
-  virtual void drain(std::function<void()> done) = 0;
 };
 
 } // namespace maru::actors

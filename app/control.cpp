@@ -24,6 +24,13 @@ std::string random_token() {
   return sodium_bin2hex(text, sizeof text, bytes, sizeof bytes);
 }
 
+// "" where it is missing or no text: the file may be anybody's.
+std::string text_of(const nlohmann::json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto it = object.find(key);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
 void print(const nlohmann::json& children, const std::string& indent) {
   for (std::size_t i = 0; i < children.size(); ++i) {
     const auto& c = children[i];
@@ -64,17 +71,17 @@ void control_file::write(const std::string& address) {
 int show_tree(const std::filesystem::path& data) {
   std::ifstream in(data / file_name);
   const auto control = nlohmann::json::parse(in, nullptr, false);
-  if (!control.is_object()) {
+  const auto address = text_of(control, "address"), token = text_of(control, "token");
+  if (address.empty() || token.empty()) {
     std::cerr << "No server runs on " << data
               << ". Start one with `maru serve`, or name its data directory with "
               << "--config or --set server.data=DIR.\n";
     return 1;
   }
-  const auto reply =
-      net::local_get(control.value("address", ""), "/api/v1/admin/tree", control.value("token", ""));
+  const auto reply = net::local_get(address, "/api/v1/admin/tree", token);
   const auto tree = nlohmann::json::parse(reply.body, nullptr, false);
   if (reply.status != 200 || !tree.is_array()) {
-    std::cerr << "The server at " << control.value("address", "") << " does not answer"
+    std::cerr << "The server at " << address << " does not answer"
               << (reply.status > 0 ? " as expected: " + std::to_string(reply.status) : "") << ".\n";
     return 1;
   }

@@ -8,7 +8,9 @@
 
 namespace {
 
-constexpr int done = 0, wrong_usage = 2;
+constexpr int done = 0, failed = 1, wrong_usage = 2;
+
+int print(const std::string& text) { return std::cout << text << std::flush ? done : failed; }
 
 struct given {
   std::string config;
@@ -59,9 +61,9 @@ int main(int argc, char** argv) {
       return done;
     });
   });
-  config->add_subcommand("example", "Print an example with every option")->callback([] {
-    std::cout << maru::config::example();
-  });
+  auto* example = config->add_subcommand("example", "Print an example with every option");
+  add_options(example);
+  example->callback([&] { status = print(maru::config::example()); });
 
   auto* tree = app.add_subcommand("tree", "Show the live supervision tree of the running server");
   add_options(tree);
@@ -70,9 +72,9 @@ int main(int argc, char** argv) {
         with_settings(what, [](maru::config::settings s) { return maru::app::show_tree(s.server.data); });
   });
 
-  app.add_subcommand("version", "Print the version")->callback([] {
-    std::cout << "maru " << MARU_VERSION << "\n";
-  });
+  auto* version = app.add_subcommand("version", "Print the version");
+  add_options(version);
+  version->callback([&] { status = print("maru " MARU_VERSION "\n"); });
 
   try {
     app.parse(argc, argv);

@@ -6,7 +6,7 @@
 namespace maru::net {
 namespace {
 
-void append_user(std::string& out, const storage::account_row& user) {
+void append_user(std::string& out, const actors::api::person_view& user) {
   object{out}
       .id("id", user.id)
       .text("username", user.username)

@@ -1,5 +1,6 @@
 #include "net/assets.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -18,15 +19,13 @@ namespace {
 
 constexpr std::string_view index_file = "index.html";
 
-// Not the client's to route.
-constexpr std::string_view servers_own[] = {"api", "ws", "healthz", "readyz", "metrics"};
+// Where a client may have pages of its own; anything else that is no file is not there.
+constexpr std::string_view clients_own[] = {"rooms", "login", "signup", "settings", "invite"};
 
 bool is_client_route(std::string_view path) {
   const auto first = path.substr(0, path.find('/'));
-  for (const auto own : servers_own)
-    if (first == own) return false;
-  const auto slash = path.rfind('/');
-  const auto last = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  if (std::find(std::begin(clients_own), std::end(clients_own), first) == std::end(clients_own)) return false;
+  const auto last = path.substr(path.rfind('/') + 1); // npos + 1 is 0
   return last.find('.') == std::string_view::npos;
 }
 
@@ -129,8 +128,8 @@ asset_lookup fixed_assets(std::span<const asset_file> given) {
 std::optional<asset> find_asset(const asset_lookup& in, std::string_view path) {
   if (!in) return std::nullopt;
   path.remove_prefix(1);
-  if (!path.empty())
-    if (auto found = in(path)) return found;
+  if (path.empty()) return in(index_file);
+  if (auto found = in(path)) return found;
   return is_client_route(path) ? in(index_file) : std::nullopt;
 }
 

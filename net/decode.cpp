@@ -88,9 +88,12 @@ client_frame take_stop(fields& from, const json&) {
   return actors::frame_in{std::move(out)};
 }
 
-client_frame take_ping(fields&, const json& whole) {
+client_frame take_ping(fields& from, const json& whole) {
   const auto t = whole.find("t");
-  return ping_in{t == whole.end() ? "" : t->dump()};
+  ping_in out{t == whole.end() ? "" : t->dump()};
+  if (out.t.find("\\u0000") != std::string::npos)
+    from.refuse("t", "anything without NUL and lone surrogates");
+  return out;
 }
 
 struct frame_type {

@@ -29,6 +29,17 @@ string_view field(const Message& from, http::field name) {
   return view(from[name]);
 }
 
+// What a proxy in front may take for another request than we do.
+template <class Message>
+bool is_ambiguous(const Message& request) {
+  const auto codings = request.count(http::field::transfer_encoding);
+  if (codings > 1 ||
+      (codings == 1 && (request.version() < 11 ||
+                        !boost::beast::iequals(request[http::field::transfer_encoding], "chunked"))))
+    return true;
+  return request.version() >= 11 && request.count(http::field::host) != 1;
+}
+
 class http_connection final : public member, public std::enable_shared_from_this<http_connection> {
 public:
   http_connection(std::shared_ptr<worker> home, tcp_socket socket)
@@ -147,6 +158,8 @@ void http_connection::parse() {
     if (failed) return refuse_malformed(failed);
     if (used == 0) break;
   }
+  if (parser_->is_header_done() && is_ambiguous(parser_->get()))
+    return refuse_malformed(http::error::bad_transfer_encoding);
   if (parser_->is_done()) return dispatch(parser_->release());
   if (expects_more()) return send_continue();
   read_more();

@@ -173,7 +173,8 @@ public:
   }
 
   std::uint32_t unfinished_of(const uuid& asker) override {
-    auto q = db_.run("SELECT count(DISTINCT question) FROM answers WHERE asker = ? AND end_seq IS NULL", asker);
+    auto q =
+        db_.run("SELECT count(DISTINCT question) FROM answers WHERE asker = ? AND end_seq IS NULL", asker);
     return q.next() ? q.small(0) : 0;
   }
 
@@ -221,13 +222,10 @@ std::optional<checkpoint_row> snapshot::joined_checkpoint(const answer_row& answ
 }
 
 void snapshot::add_recent(room_image& out, std::size_t most) {
-  const auto bound = std::min<std::uint64_t>(most, std::numeric_limits<std::uint32_t>::max());
   out.recent = all(db_.run("SELECT " MARU_COMMAND_COLUMNS " FROM commands WHERE room = ? "
                            "ORDER BY seq DESC, author DESC, id DESC LIMIT ?",
-                           out.room.id, bound + 1),
+                           out.room.id, clamped(most)),
                    command_of);
-  out.recent_is_all = out.recent.size() <= bound;
-  if (!out.recent_is_all) out.recent.pop_back();
   std::reverse(out.recent.begin(), out.recent.end());
 }
 

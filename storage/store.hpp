@@ -183,8 +183,7 @@ struct room_image {
   std::vector<checkpoint_row>
       checkpoints;                 // of the unfinished answers' current attempts, joined: one per answer
   std::vector<command_row> recent; // newest commands, oldest first
-  bool recent_is_all = false;
-  std::optional<event_row> tail; // newest message or finished answer: the default parent
+  std::optional<event_row> tail;   // newest message or finished answer: the default parent
 };
 
 // A snapshot in time: all calls on one reader see the same state. Throws read_error.
@@ -221,7 +220,7 @@ public:
   virtual std::optional<command_row> command(const uuid& room, const uuid& author, const uuid& id) = 0;
   virtual std::optional<answer_row> answer(const uuid& id) = 0;
   virtual std::optional<checkpoint_row> checkpoint(const uuid& answer) = 0; // of its current attempt, joined
-  virtual std::uint32_t unfinished_of(const uuid& asker) = 0; // questions
+  virtual std::uint32_t unfinished_of(const uuid& asker) = 0;               // questions
 
   virtual std::vector<mailbox_entry> entries(const std::string& mailbox,
                                              std::size_t most) = 0;                       // in seq order

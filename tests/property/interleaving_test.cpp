@@ -81,7 +81,7 @@ private:
     if (what < 70) return speak();
     if (what < 82) return pass_time();
     if (what < 90) return hold();
-    if (what < 94) return w.crash_at(any(places), below(3) + 1);
+    if (what < 94) return crash();
     if (what < 97) return fail_store();
     end_process();
   }
@@ -90,7 +90,8 @@ private:
     std::optional<std::vector<std::string>> agents;
     if (chance(25)) agents.emplace();
     if (chance(20)) agents = std::vector<std::string>{"maru", "keeper"};
-    any(clients_)->send(any(rooms_), "message " + std::to_string(++messages_), agents);
+    auto* c = any(clients_);
+    c->send(any(rooms_), "message " + std::to_string(++messages_), agents);
   }
 
   void stop() {
@@ -155,6 +156,11 @@ private:
     default:
       return store.open_reads();
     }
+  }
+
+  void crash() {
+    const auto& place = any(places);
+    w.crash_at(place, below(3) + 1);
   }
 
   void fail_store() {

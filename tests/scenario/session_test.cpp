@@ -123,7 +123,7 @@ TEST_CASE("a room that is not there, or not for this person, is refused by name"
   history h(1);
   const auto stranger = h.w.add_user("bob");
   auto& d = h.w.connect(stranger);
-  const auto room = GENERATE_COPY(h.room, uuid::v7(1));
+  const auto room = GENERATE(true, false) ? h.room : uuid::v7(1);
   d.open(room, 0);
   const auto post = d.send(room, "let me in", nobody);
   h.w.settle();
@@ -184,9 +184,10 @@ TEST_CASE("what happens during a replay follows it, without gap or repeat", "[sc
   }
   const auto id = h.writer.send(h.room, "question");
   h.w.settle();
-  h.w.store().open_reads(); // of the question's context, and of the pages
-  h.w.store().shut_reads();
-  h.w.settle();
+  while (h.w.model().calls.empty() && h.w.store().held_reads() > 0) {
+    h.w.store().let_read(h.w.store().held_reads() - 1); // the agent's; the page is the oldest
+    h.w.settle();
+  }
   h.w.model().last().say({"one ", "two"});
   h.writer.send(h.room, "remark", nobody);
   h.w.settle();
@@ -256,6 +257,30 @@ TEST_CASE("a page that cannot be read is read again", "[scenario][session]") {
   h.w.advance(long_ms);
   CHECK(d.events("message").size() == 451);
   CHECK(h.w.violations().empty());
+}
+
+TEST_CASE("a room that cannot be read when it is opened is read again", "[scenario][session]") {
+  // Its failed reading bore the number of the one before, and was dropped as late: nobody was ever answered.
+  world w;
+  const auto room = w.add_room({});
+  auto& d = w.connect();
+  bool failed = false;
+  w.store_fault = [&failed](std::string_view operation) {
+    return operation == "read" && !std::exchange(failed, true) ? storage::failure::unavailable
+                                                               : storage::failure::none;
+  };
+  d.open(room, 0);
+  const auto id = d.send(room, "too early", nobody);
+  w.settle();
+  CHECK(d.count("opened") == 0);
+  CHECK(d.errors(id).size() == 1);
+  w.advance(long_ms);
+  CHECK(d.count("opened") == 1);
+  d.send(room, "too early", nobody, id);
+  w.settle();
+  CHECK(d.acks(id).size() == 1);
+  CHECK(d.commands_owed == 0);
+  CHECK(w.violations().empty());
 }
 
 TEST_CASE("an ack goes to the device that sent, the event to all who watch", "[scenario][session]") {
@@ -364,7 +389,7 @@ TEST_CASE("when a user's or a session's actor falls, the device is told to come 
   c.open(room);
   w.settle();
   c.tend();
-  w.crash_at(place, 2);
+  w.crash_at(place, place == "session.snapshot" ? 1 : 2); // of three opens the last one counts
   for (int i = 0; i < 3; ++i) {
     c.send(room, std::to_string(i));
     c.open_again(room);

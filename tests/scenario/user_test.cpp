@@ -179,6 +179,10 @@ TEST_CASE("stops have no rate", "[scenario][user]") {
 TEST_CASE("a person has so many commands under way and no more", "[scenario][user]") {
   limited l([](config::limit_settings&) {});
   std::vector<uuid> rooms{l.room, l.w.add_room(), l.w.add_room()};
+  for (const auto& room : rooms)
+    l.d.send(room, "awake", nobody); // a room is read behind what is being stored
+  l.w.settle();
+  const auto before = l.d.count("ack");
   l.w.store().shut();
   const auto more = std::size_t{50};
   std::vector<uuid> ids;
@@ -190,7 +194,7 @@ TEST_CASE("a person has so many commands under way and no more", "[scenario][use
   CHECK(l.w.store().held() == limits::user_commands_under_way);
   l.w.store().open();
   l.w.settle();
-  CHECK(l.d.count("ack") == limits::user_commands_under_way);
+  CHECK(l.d.count("ack") == before + limits::user_commands_under_way);
   CHECK(l.d.commands_owed == 0);
   l.send("text", nobody, ids.back());
   CHECK(l.d.acks(ids.back()).size() == 1);
@@ -221,7 +225,6 @@ TEST_CASE("when a room is killed, each command under way is acked once, whether 
   const auto taken = GENERATE(std::size_t{0}, std::size_t{3}, std::size_t{6});
   l.w.store().let(taken);
   // Taken by the disk, but the room does not live to hear of it.
-  const auto room = l.w.services().rooms;
   l.w.crash_at("room.committed");
   l.w.settle();
   if (taken == 0)

@@ -90,7 +90,8 @@ public:
   template <class R, class Handle, class... Args>
   std::shared_ptr<reply_of<R>> ask(const Handle& to, Args... args) {
     auto out = std::make_shared<reply_of<R>>();
-    // With an argument: CAF reads a null pointer where there is none, which a checking library does not allow.
+    // With an argument: CAF reads a null pointer where there is none, which a checking library does not
+    // allow.
     const auto asker = [out, to, args...](caf::event_based_actor* self, int) {
       self->request(to, caf::infinite, args...)
           .then(
@@ -127,7 +128,7 @@ private:
   struct config_of_tests;
 
   std::filesystem::path folder_;
-  bool folder_stays_ = false;
+  bool folder_stays_ = false, ending_ = false;
   manual_clock time_;
   std::shared_ptr<storage::store> db_;
   std::uint64_t epoch_ = 0;

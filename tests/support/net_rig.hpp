@@ -105,7 +105,6 @@ public:
   }
   [[nodiscard]] bool ready() const override { return is_ready; }
   [[nodiscard]] bool degraded() const override { return is_degraded; }
-  void drain(std::function<void()> done) override { done(); }
 
   actors::connection_ptr wait_hello();
   actors::identity who() {

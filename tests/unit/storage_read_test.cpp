@@ -110,10 +110,8 @@ TEST_CASE(
            CHECK(image.checkpoints[0].attempt == 2);
            REQUIRE(image.recent.size() == 1);
            CHECK(image.recent[0].id == id_of('c', 2));
-           CHECK_FALSE(image.recent_is_all);
            CHECK(image.tail.value().seq == 2);
            const auto whole = r.image(room, 2).value();
-           CHECK(whole.recent_is_all);
            CHECK(whole.recent.at(0).id == id_of('c', 1));
            CHECK(r.unfinished_of(id_of('u', 1)) == 2);
            CHECK_FALSE(r.image(id_of('r', 9), 5));
