@@ -129,7 +129,7 @@ private:
     if (chance(3)) return c.fail(llm::fault::status, false, 400);
     std::vector<std::string> pieces;
     for (auto left = chance(10) ? 70 : below(4) + 1; left > 0; --left)
-      pieces.push_back("p" + std::to_string(++pieces_) + " ");
+      pieces.push_back(std::to_string(++pieces_).append("p "));
     c.say(std::move(pieces));
     if (chance(40)) c.finish();
   }

@@ -20,8 +20,8 @@ struct office {
   }
   void open() {
     auto svc = rig.make_services();
-    svc.directory =
-        rig.own(rig.system().spawn([this](directory_actor::pointer) -> directory_actor::behavior_type {
+    svc.directory = rig.own(rig.system().spawn(
+        [this](directory_actor::pointer, int) -> directory_actor::behavior_type {
           return {
               [](room_atom, const uuid&) -> caf::result<room_actor> { return caf::sec::runtime_error; },
               [this](user_atom, const uuid&) -> caf::result<user_actor> { return user(); },
@@ -29,21 +29,24 @@ struct office {
               [](const agent_name&) -> caf::result<agent_actor> { return caf::sec::runtime_error; },
               [](const agent_name&, bool) {},
           };
-        }));
+        },
+        0));
     handle = rig.own(rig.system().spawn(accounts, svc, pool));
     rig.settle();
   }
   user_actor user() {
-    return rig.own(rig.system().spawn([this](user_actor::pointer) -> user_actor::behavior_type {
-      return {
-          [](std::uint64_t, const room_client&, const person&, const uuid&, const post_message&) {},
-          [](std::uint64_t, const room_client&, const person&, const uuid&, const stop_answer&) {},
-          [](const command_done&) {},
-          [](const session_actor&, const uuid&) { return refusal{}; },
-          [](const session_actor&) {},
-          [this](const uuid& family) { told.push_back(family); },
-      };
-    }));
+    return rig.own(rig.system().spawn(
+        [this](user_actor::pointer, int) -> user_actor::behavior_type {
+          return {
+              [](std::uint64_t, const room_client&, const person&, const uuid&, const post_message&) {},
+              [](std::uint64_t, const room_client&, const person&, const uuid&, const stop_answer&) {},
+              [](const command_done&) {},
+              [](const session_actor&, const uuid&) { return refusal{}; },
+              [](const session_actor&) {},
+              [this](const uuid& family) { told.push_back(family); },
+          };
+        },
+        0));
   }
 
   api::reply call(api::request what, const std::string& token = "") {

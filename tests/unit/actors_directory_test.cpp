@@ -15,16 +15,17 @@ struct town {
   explicit town(test::actor_rig& rig) : rig(rig) {
     auto svc = rig.make_services();
     svc.users = rig.own(rig.system().spawn(
-        nursery, nursery_options{"users",
-                                 [this](caf::local_actor* parent, const std::string& name, bool) {
-                                   starts.push_back(name);
-                                   if (broken) throw std::runtime_error{"no"};
-                                   auto child = parent->spawn(
-                                       [](caf::event_based_actor*) -> caf::behavior { return {[](int) {}}; });
-                                   living = caf::actor_cast<caf::strong_actor_ptr>(child);
-                                   return living;
-                                 },
-                                 &rig.time(), [] { return 0.5; }}));
+        nursery,
+        nursery_options{"users",
+                        [this](caf::local_actor* parent, const std::string& name, bool) {
+                          starts.push_back(name);
+                          if (broken) throw std::runtime_error{"no"};
+                          auto child = parent->spawn(
+                              [](caf::event_based_actor*, int) -> caf::behavior { return {[](int) {}}; }, 0);
+                          living = caf::actor_cast<caf::strong_actor_ptr>(child);
+                          return living;
+                        },
+                        &rig.time(), [] { return 0.5; }}));
     users = svc.users;
     handle = rig.own(rig.system().spawn(directory, [svc] { return svc; }));
   }

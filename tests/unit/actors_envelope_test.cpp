@@ -24,7 +24,7 @@ constexpr std::string_view kind = "post_message";
 // Answers with what it was sent, or with why it cannot be read.
 using peer_actor = caf::typed_actor<caf::replies_to<envelope>::with<envelope>>;
 
-peer_actor::behavior_type peer(peer_actor::pointer) {
+peer_actor::behavior_type peer(peer_actor::pointer, int) {
   return {[](const envelope& e) {
     const auto what = unpack<post_message>(e, kind);
     if (what) return pack(std::string{kind}, *what);
@@ -53,7 +53,7 @@ struct node_config : caf::actor_system_config {
   {
     node_config cfg;
     caf::actor_system system{cfg};
-    auto handle = system.spawn(peer);
+    auto handle = system.spawn(peer, 0);
     const auto port = system.middleman().publish(handle, 0, "127.0.0.1");
     const std::uint16_t told = port ? *port : 0;
     if (::write(port_to, &told, sizeof told) != sizeof told) ::_exit(1);

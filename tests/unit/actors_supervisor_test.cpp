@@ -20,10 +20,12 @@ struct family {
   // A child that ends when it is told to and says so.
   caf::strong_actor_ptr start(caf::local_actor* parent, const std::string& name) {
     log.push_back("start " + name);
-    auto child = parent->spawn([this, name](caf::event_based_actor* self) -> caf::behavior {
-      self->attach_functor([this, name] { log.push_back("end " + name); });
-      return {[](int) {}};
-    });
+    auto child = parent->spawn(
+        [this, name](caf::event_based_actor* self, int) -> caf::behavior {
+          self->attach_functor([this, name] { log.push_back("end " + name); });
+          return {[](int) {}};
+        },
+        0);
     living[name] = caf::actor_cast<caf::strong_actor_ptr>(child);
     return living[name];
   }
@@ -165,13 +167,15 @@ TEST_CASE("a child that ignores its exit is killed") {
   test::actor_rig rig;
   auto options = options_of(rig, f, {"a", "b"});
   options.children[1].start = [&f](caf::local_actor* parent) {
-    auto child = parent->spawn([&f](caf::event_based_actor* self) -> caf::behavior {
-      self->set_exit_handler([self](const caf::exit_msg& why) {
-        if (why.reason == caf::exit_reason::kill) self->quit(why.reason);
-      });
-      self->attach_functor([&f] { f.log.push_back("end b"); });
-      return {[](int) {}};
-    });
+    auto child = parent->spawn(
+        [&f](caf::event_based_actor* self, int) -> caf::behavior {
+          self->set_exit_handler([self](const caf::exit_msg& why) {
+            if (why.reason == caf::exit_reason::kill) self->quit(why.reason);
+          });
+          self->attach_functor([&f] { f.log.push_back("end b"); });
+          return {[](int) {}};
+        },
+        0);
     return caf::actor_cast<caf::strong_actor_ptr>(child);
   };
   auto root = rig.own(rig.system().spawn(supervisor, std::move(options)));
