@@ -183,7 +183,15 @@ void accounts_state::change_me(ask_id ask, const std::string& access_token, cons
 void accounts_state::save_profile(ask_id ask, const storage::account_row& row, const turn_ptr& mine) {
   commit_or_refuse(ask, row.id, {storage::update_account{row}}, [this, ask, row, mine] {
     remember(row);
-    answer(ask, profile_of(row));
+    // Sockets that are open bring the old name; whoever lives is told before the reply.
+    const auto reply = [this, ask, row] { answer(ask, profile_of(row)); };
+    self->request(svc.directory, caf::infinite, user_atom::value, row.id)
+        .then(
+            [this, reply, name = row.display_name](const user_actor& found) {
+              self->send(found, name);
+              reply();
+            },
+            [reply](const caf::error&) { reply(); });
   });
 }
 

@@ -111,6 +111,8 @@ using user_actor = caf::typed_actor<
     caf::reacts_to<command_done>,
     // A device of this family connects: ok, or why not.
     caf::replies_to<session_actor, uuid>::with<refusal>,
+    // The person has another name from now on.
+    caf::reacts_to<std::string>,
     // The session has lost its connection.
     caf::reacts_to<session_actor>,
     // The family was revoked: its sessions end.

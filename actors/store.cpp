@@ -6,12 +6,30 @@
 
 namespace maru::actors {
 
+namespace {
+
+// Says once that the disk takes nothing, and once that it does again.
+void watch_disk(bool& refuses, const storage::outcome& how) {
+  const bool now = how.why == storage::failure::full || how.why == storage::failure::unavailable;
+  if (now == refuses || (!now && !how)) return;
+  refuses = now;
+  if (now)
+    spdlog::error("the disk takes no writes: {}; they are refused, reads go on", how.detail);
+  else
+    spdlog::warn("the disk takes writes again");
+}
+
+} // namespace
+
 store_actor::behavior_type store(store_actor::pointer self, services svc) {
   end_on_exception(self, "store");
   const auto db = svc.db;
+  // Touched where steps are answered: by one thread at a time, in order.
+  const auto refuses = std::make_shared<bool>(false);
   return {
-      [db](storage::step& what, std::uint64_t ticket, const commit_client& from) {
-        db->submit(std::move(what), [from, ticket](storage::outcome how) {
+      [db, refuses](storage::step& what, std::uint64_t ticket, const commit_client& from) {
+        db->submit(std::move(what), [from, ticket, refuses](storage::outcome how) {
+          if (how.why != storage::failure::overloaded) watch_disk(*refuses, how);
           caf::anon_send(from, commit_done{ticket, std::move(how)});
         });
       },

@@ -18,6 +18,7 @@ void user_state::start() {
 void user_state::command(user_command what) {
   ++busy;
   svc.reach("user.command");
+  if (!renamed.empty()) what.by.name = renamed;
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
                   {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
@@ -214,6 +215,7 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, serv
       },
       [&s](command_done& how) { s.done(how); },
       [&s](const session_actor& session, const uuid& family) { return s.join(session, family); },
+      [&s](std::string& name) { s.renamed = std::move(name); },
       [&s](const session_actor& session) { s.leave(session); },
       [&s](const uuid& family) { s.revoke(family); },
       [&s](const waiting_read& read) { s.take_count(read); },

@@ -52,7 +52,8 @@ struct user_state {
   std::uint32_t questions_under_way = 0;
   std::deque<user_command> held; // until it is known how many wait
 
-  double tokens = 0; // of the message rate
+  std::string renamed; // "": the name that a command brings still holds
+  double tokens = 0;   // of the message rate
   std::int64_t tokens_at = 0;
 
   struct device {

@@ -122,6 +122,17 @@ TEST_CASE("a profile can be changed, and a password only by who knows it") {
   CHECK(login("a password of ann").status == 401);
 }
 
+TEST_CASE("a new name is on what an open socket sends from then on") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann");
+  const auto room = h.room(ann);
+  const auto c = h.device(ann, room);
+  CHECK(api(h.address(), ann.access_token, "PATCH", "/api/v1/me", {{"display_name", "Queen Ann"}}).status ==
+        200);
+  acked(*c, c->send(room, "who wrote this?", {{"agents", json::array()}}));
+  CHECK(all_events(h.address(), ann, room).at(0)["author"]["name"] == "Queen Ann");
+}
+
 TEST_CASE("errors are problem documents with a code, and every reply has a request id") {
   house h(MARU_BINARY);
   const auto ann = h.person("ann");

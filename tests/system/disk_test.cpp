@@ -84,6 +84,7 @@ TEST_CASE("a full disk refuses writes, reads go on, and with room again everythi
   CHECK(json::parse(told.body)["status"] == "degraded");
   CHECK(all_events(h.address(), ann, room).size() >= sent);
 
+  CHECK(h.server.log().find("the disk takes no writes") != std::string::npos);
   disk.make_room();
   for (int tries = 0; c->unacked() > 0 && tries < 1000; ++tries) {
     const auto errors = c->errors().size();

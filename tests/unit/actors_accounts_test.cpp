@@ -42,6 +42,7 @@ struct office {
               [](std::uint64_t, const room_client&, const person&, const uuid&, const stop_answer&) {},
               [](const command_done&) {},
               [](const session_actor&, const uuid&) { return refusal{}; },
+              [](const std::string&) {},
               [](const session_actor&) {},
               [this](const uuid& family) { told.push_back(family); },
           };
