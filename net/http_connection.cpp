@@ -40,6 +40,13 @@ bool is_ambiguous(const Message& request) {
   return request.version() >= 11 && request.count(http::field::host) != 1;
 }
 
+template <class Message>
+bool is_handshake(const Message& request) {
+  constexpr std::size_t key_chars = 24; // 16 bytes in base64
+  return field(request, http::field::sec_websocket_version) == "13" &&
+         field(request, http::field::sec_websocket_key).size() == key_chars;
+}
+
 class http_connection final : public member, public std::enable_shared_from_this<http_connection> {
 public:
   http_connection(std::shared_ptr<worker> home, tcp_socket socket)
@@ -337,6 +344,11 @@ void http_connection::finish() {
 
 void http_connection::upgrade(request_type request, const target& where) {
   auto& with = home_->shared().with;
+  if (!is_handshake(request)) {
+    auto out = problem({code::invalid_field, "this is no WebSocket handshake of version 13", 0});
+    out.headers.emplace_back("Sec-WebSocket-Version", "13");
+    return reply(std::move(out));
+  }
   ws_start next;
   const auto offered = field(request, http::field::sec_websocket_protocol);
   const bool spoken = has_token(offered, "maru.v1");

@@ -88,6 +88,21 @@ TEST_CASE("a request that a proxy might read otherwise is refused and its connec
   CHECK(client.closed_by_peer());
 }
 
+TEST_CASE("an upgrade without a key or of another version is refused in words", "[net][http]") {
+  net_rig rig;
+  rig.start();
+  const std::pair<std::string, std::string> connection{"Connection", "Upgrade"},
+      upgrade{"Upgrade", "websocket"};
+  const auto no_key = rig.get("/ws", {connection, upgrade, {"Sec-WebSocket-Version", "13"}});
+  check_problem(no_key, 400, "invalid_field");
+  const auto old = rig.get("/ws", {connection,
+                                   upgrade,
+                                   {"Sec-WebSocket-Version", "12"},
+                                   {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}});
+  check_problem(old, 400, "invalid_field");
+  CHECK(old.field("sec-websocket-version") == "13");
+}
+
 TEST_CASE("a connection is kept, and pipelined requests are answered in order", "[net][http]") {
   net_rig rig;
   rig.start();
