@@ -41,39 +41,37 @@ void room_state::take_image(room_read& read) {
   missing = !read.image;
   if (!std::exchange(watched, true))
     wake_in(missing ? limits::room_missing_ms : limits::room_idle_ms, room_wake::idle);
-  if (read.image) {
-    auto& image = *read.image;
-    row = std::move(image.room);
-    next_seq = row.head + 1;
-    members.clear();
-    for (const auto& m : image.members)
-      members.insert(m.account);
-    recent.clear();
-    recent_order.clear();
-    for (auto& c : image.recent)
-      remember({c.author, c.id}, {c.mark, c.seq, c.event, event_data::parse_asked(c.answers)});
-    tail.reset();
-    if (image.tail) {
-      tail = image.tail->id;
-      know(*tail);
-    }
-    take_unfinished(image);
+  if (read.image) take_row(*read.image);
+  let_in();
+}
+
+void room_state::take_row(storage::room_image& image) {
+  row = std::move(image.room);
+  next_seq = row.head + 1;
+  members.clear();
+  for (const auto& m : image.members)
+    members.insert(m.account);
+  recent.clear();
+  recent_order.clear();
+  for (auto& c : image.recent)
+    remember({c.author, c.id}, {c.mark, c.seq, c.event, event_data::parse_asked(c.answers)});
+  tail.reset();
+  if (image.tail) {
+    tail = image.tail->id;
+    know(*tail);
   }
-  auto subscribers = std::move(held_subscribers);
-  held_subscribers.clear();
-  for (auto& s : subscribers)
+  take_unfinished(image);
+}
+
+// What came while it was read, and what has to be ordered anew before that.
+void room_state::let_in() {
+  for (auto& s : std::exchange(held_subscribers, {}))
     s.subscribe();
-  auto agents_waiting = std::move(held_agents);
-  held_agents.clear();
-  for (const auto& [answer, agent] : agents_waiting)
+  for (const auto& [answer, agent] : std::exchange(held_agents, {}))
     if (!answers.contains(answer)) self->send(agent, answer_closed{answer});
-  auto again = std::move(redo);
-  redo.clear();
-  for (auto& r : again)
+  for (auto& r : std::exchange(redo, {}))
     request(std::move(r));
-  auto waiting = std::move(held);
-  held.clear();
-  for (auto& r : waiting)
+  for (auto& r : std::exchange(held, {}))
     request(std::move(r));
 }
 

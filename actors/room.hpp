@@ -83,6 +83,9 @@ struct note_request {
 
 using room_request = std::variant<post_request, stop_request, finish_request, note_request>;
 
+std::vector<waiter>* waiters_of(room_request& what); // null: an end that the agent asks for
+std::uint32_t& tries_of(room_request& what);
+
 struct command_key {
   uuid author, id;
   auto operator<=>(const command_key&) const = default;
@@ -173,6 +176,8 @@ struct room_state {
   void start();
   void load();
   void take_image(room_read& read);
+  void take_row(storage::room_image& image);
+  void let_in();
   void take_unfinished(const storage::room_image& image);
   void subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by,
                  const relay_actor& relay);
@@ -210,6 +215,8 @@ struct room_state {
   void publish_question(ordered& what);
   void publish_end(ordered& what);
   void refused(ordered what, const storage::outcome& how);
+  void taken_before(ordered& what, const storage::outcome& how);
+  void order_anew(ordered& what, const std::string& why);
   void refuse_all(room_request& what, const refusal& why);
   void read_again();
   void remember(const command_key& key, taken_command how);

@@ -108,17 +108,7 @@ bool room_state::is_repeat(const command_key& key, const std::string& mark, bool
       }
       for (auto& w : waiters)
         w.joined = true;
-      auto& joined = std::visit(
-          [](auto& r) -> std::vector<waiter>& {
-            using kind = std::decay_t<decltype(r)>;
-            if constexpr (std::is_same_v<kind, note_request>)
-              return r.stop.waiters;
-            else if constexpr (std::is_same_v<kind, finish_request>)
-              throw std::logic_error("a finish has no key");
-            else
-              return r.waiters;
-          },
-          o.what);
+      auto& joined = *waiters_of(o.what); // only commands have keys
       joined.insert(joined.end(), waiters.begin(), waiters.end());
       return true;
     }

@@ -19,6 +19,20 @@ bool same_command(const ordered& what, const std::string& taken) {
 
 } // namespace
 
+std::vector<waiter>* waiters_of(room_request& what) {
+  if (auto* p = std::get_if<post_request>(&what)) return &p->waiters;
+  if (auto* s = std::get_if<stop_request>(&what)) return &s->waiters;
+  if (auto* n = std::get_if<note_request>(&what)) return &n->stop.waiters;
+  return nullptr;
+}
+
+std::uint32_t& tries_of(room_request& what) {
+  if (auto* n = std::get_if<note_request>(&what)) return n->stop.tries;
+  if (auto* p = std::get_if<post_request>(&what)) return p->tries;
+  if (auto* s = std::get_if<stop_request>(&what)) return s->tries;
+  return std::get<finish_request>(what).tries;
+}
+
 event_fact room_state::next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
                                   const std::string& author_name) {
   const auto now = svc.time->unix_ms();
@@ -156,39 +170,12 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
 
 void room_state::refused(ordered what, const storage::outcome& how) {
   switch (how.why) {
-  case storage::failure::duplicate: {
+  case storage::failure::duplicate:
     broken = true;
-    auto* waiters =
-        std::get_if<post_request>(&what.what) != nullptr   ? &std::get<post_request>(what.what).waiters
-        : std::get_if<stop_request>(&what.what) != nullptr ? &std::get<stop_request>(what.what).waiters
-                                                           : &std::get<note_request>(what.what).stop.waiters;
-    if (how.duplicate_of && same_command(what, how.duplicate_of->mark))
-      accept(*waiters,
-             {how.duplicate_of->mark, how.duplicate_of->seq, how.duplicate_of->event,
-              event_data::parse_asked(how.duplicate_of->answers)},
-             true);
-    else
-      refuse(*waiters, {code::conflict, "id: was used for another command"});
-    return;
-  }
-  case storage::failure::conflict: {
+    return taken_before(what, how);
+  case storage::failure::conflict:
     broken = true;
-    if (broken_why) return refuse_all(what.what, broken_why);
-    const auto tries = std::visit(
-        [](auto& r) -> std::uint32_t {
-          if constexpr (std::is_same_v<std::decay_t<decltype(r)>, note_request>)
-            return ++r.stop.tries;
-          else
-            return ++r.tries;
-        },
-        what.what);
-    if (tries > limits::room_redo_most) {
-      spdlog::error("room {}: a commit was refused again and again: {}", id.str(), how.detail);
-      return refuse_all(what.what, {code::internal, "this could not be stored", limits::retry_after_ms});
-    }
-    redo.push_back(std::move(what.what));
-    return;
-  }
+    return broken_why ? refuse_all(what.what, broken_why) : order_anew(what, how.detail);
   case storage::failure::fenced:
   case storage::failure::fatal:
     refuse_all(what.what, refusal_of(how.why));
@@ -200,11 +187,26 @@ void room_state::refused(ordered what, const storage::outcome& how) {
   }
 }
 
+void room_state::taken_before(ordered& what, const storage::outcome& how) {
+  const auto& waiters = *waiters_of(what.what);
+  const auto& first = how.duplicate_of;
+  if (!first || !same_command(what, first->mark))
+    return refuse(waiters, {code::conflict, "id: was used for another command"});
+  accept(waiters, {first->mark, first->seq, first->event, event_data::parse_asked(first->answers)}, true);
+}
+
+void room_state::order_anew(ordered& what, const std::string& why) {
+  if (++tries_of(what.what) <= limits::room_redo_most) {
+    redo.push_back(std::move(what.what));
+    return;
+  }
+  spdlog::error("room {}: a commit was refused again and again: {}", id.str(), why);
+  refuse_all(what.what, {code::internal, "this could not be stored", limits::retry_after_ms});
+}
+
 // Ends are not refused: they wait until the disk takes them.
 void room_state::refuse_all(room_request& what, const refusal& why) {
-  if (auto* p = std::get_if<post_request>(&what)) return refuse(p->waiters, why);
-  if (auto* s = std::get_if<stop_request>(&what)) return refuse(s->waiters, why);
-  if (auto* n = std::get_if<note_request>(&what)) return refuse(n->stop.waiters, why);
+  if (const auto* waiters = waiters_of(what)) return refuse(*waiters, why);
   later.push_back(std::get<finish_request>(std::move(what)));
   if (later.size() == 1) wake_in(limits::commit_again_ms, room_wake::redo);
 }
