@@ -19,12 +19,13 @@ namespace maru::actors {
 template <class Self>
 void end_on_exception(Self* self, std::string who) {
   self->set_exception_handler([who = std::move(who)](std::exception_ptr& thrown) -> caf::error {
-    std::string what = "unknown exception";
+    std::string what;
     try {
       std::rethrow_exception(thrown);
     } catch (const std::exception& e) {
       what = e.what();
     } catch (...) {
+      what = "unknown exception";
     }
     spdlog::error("{} threw: {}", who, what);
     return caf::make_error(caf::sec::runtime_error, who + ": " + what);
@@ -35,13 +36,13 @@ void end_on_exception(Self* self, std::string who) {
 // read. Both capture values and handles only. `behind`: an owner's next life reads only once the commits of
 // the one before are on disk or refused.
 template <class Self, class Handle, class Fetch, class Failed>
-void read_into(Self* self, const store_actor& store, Handle to, Fetch fetch, Failed failed,
+void read_into(Self* self, const store_actor& store, const Handle& to, Fetch fetch, Failed failed,
                std::optional<storage::fence> behind = {}) {
   run_read request;
   request.behind = behind;
   request.job = [to, fetch = std::move(fetch)](storage::reader& from) { caf::anon_send(to, fetch(from)); };
-  request.failed = [to, failed = std::move(failed)](std::string why) {
-    caf::anon_send(to, failed(std::move(why)));
+  request.failed = [to, failed = std::move(failed)](const std::string& why) {
+    caf::anon_send(to, failed(why));
   };
   self->send(store, std::move(request));
 }

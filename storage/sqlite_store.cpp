@@ -18,7 +18,7 @@ void tell(const Function& whom, Values&&... what) {
   if (!whom) return;
   try {
     whom(std::forward<Values>(what)...);
-  } catch (...) {
+  } catch (...) { // NOLINT(bugprone-empty-catch): nobody here knows what it means
   }
 }
 
@@ -80,29 +80,30 @@ void sqlite_store::stop() {
 void sqlite_store::submit(step s, completion done) {
   waiting_step waiting{std::move(s), std::move(done), 0};
   waiting.bytes = weight_of(waiting.what);
+  const auto refused = let_in(waiting);
+  if (refused == failure::none) return steps_changed_.notify_one();
+  tell(waiting.done,
+       outcome{refused, refused == failure::overloaded ? "too much waits to be written" : "closed",
+               std::nullopt});
+}
+
+// Moves from `waiting` unless it is refused.
+failure sqlite_store::let_in(waiting_step& waiting) {
+  const std::lock_guard guard(steps_mutex_);
   auto refused = failure::none;
-  {
-    const std::lock_guard guard(steps_mutex_);
-    // One step is always let in, however big.
-    if (steps_stage_ == stage::closed)
-      refused = failure::unavailable;
-    else if (counters_.queued_steps != 0 &&
-             counters_.queued_bytes + waiting.bytes > limits::store_queue_bytes)
-      refused = failure::overloaded;
-    if (refused == failure::none) {
-      ++counters_.queued_steps;
-      counters_.queued_bytes += waiting.bytes;
-      steps_.push_back(std::move(waiting));
-    } else {
-      ++counters_.refused;
-    }
+  // One step is always let in, however big.
+  if (steps_stage_ == stage::closed)
+    refused = failure::unavailable;
+  else if (counters_.queued_steps != 0 && counters_.queued_bytes + waiting.bytes > limits::store_queue_bytes)
+    refused = failure::overloaded;
+  if (refused != failure::none) {
+    ++counters_.refused;
+    return refused;
   }
-  if (refused == failure::none)
-    steps_changed_.notify_one();
-  else
-    tell(waiting.done,
-         outcome{refused, refused == failure::overloaded ? "too much waits to be written" : "closed",
-                 std::nullopt});
+  ++counters_.queued_steps;
+  counters_.queued_bytes += waiting.bytes;
+  steps_.push_back(std::move(waiting));
+  return refused;
 }
 
 std::vector<sqlite_store::waiting_step> sqlite_store::take_group() {
@@ -197,20 +198,18 @@ counters sqlite_store::count() const {
 // --- reading ----------------------------------------------------------------------------------------------
 
 void sqlite_store::read(read_job job, read_failed failed) {
-  const char* refused = nullptr;
-  {
-    const std::lock_guard guard(reads_mutex_);
-    if (reads_stage_ == stage::closed)
-      refused = "closed";
-    else if (reads_.size() >= limits::reads_waiting)
-      refused = "too many reads wait";
-    else
-      reads_.push_back({std::move(job), std::move(failed)});
-  }
-  if (refused == nullptr)
-    reads_changed_.notify_one();
-  else
-    tell(failed, refused);
+  waiting_read waiting{std::move(job), std::move(failed)};
+  const char* refused = let_in(waiting);
+  if (refused == nullptr) return reads_changed_.notify_one();
+  tell(waiting.failed, refused);
+}
+
+const char* sqlite_store::let_in(waiting_read& waiting) {
+  const std::lock_guard guard(reads_mutex_);
+  if (reads_stage_ == stage::closed) return "closed";
+  if (reads_.size() >= limits::reads_waiting) return "too many reads wait";
+  reads_.push_back(std::move(waiting));
+  return nullptr;
 }
 
 void sqlite_store::read_until_closed(connection& db) {

@@ -47,6 +47,8 @@ private:
   void stop();
   void write_until_closed();
   void read_until_closed(connection& db);
+  failure let_in(waiting_step& waiting);
+  const char* let_in(waiting_read& waiting); // why not
   std::vector<waiting_step> take_group();
   std::vector<outcome> commit(const std::vector<waiting_step>& group);
   void run_group(std::vector<waiting_step> group);
