@@ -106,10 +106,11 @@ void room_state::take_unfinished(const storage::room_image& image) {
         live.fact.text = c.text;
       }
     live.unheard = a.attempt > 0;
-    if (live.unheard) wake_in(limits::stop_patience_ms, room_wake::hear);
     wake(a.agent, {a.id, a.question, a.attempt, false});
   }
   answers = std::move(now);
+  if (std::any_of(answers.begin(), answers.end(), [](const auto& a) { return a.second.unheard; }))
+    wake_in(limits::stop_patience_ms, room_wake::hear);
 }
 
 void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by,

@@ -31,6 +31,12 @@ void address_limits::bucket::take(std::uint32_t per_minute, std::int64_t now_ms)
   until_us_ = std::min(std::max(until_us_, now) + minute_us / per_minute, now + minute_us);
 }
 
+std::uint32_t address_limits::bucket::take_or_wait(std::uint32_t per_minute, std::int64_t now_ms) {
+  const auto ms = wait(per_minute, now_ms);
+  if (ms == 0) take(per_minute, now_ms);
+  return ms;
+}
+
 address_limits::address_limits(const config::limit_settings& settings)
     : requests_(settings.requests_per_minute_per_address), signups_(settings.signups_per_minute_per_address) {
 }
@@ -38,19 +44,13 @@ address_limits::address_limits(const config::limit_settings& settings)
 std::uint32_t address_limits::take_request(address_key from, std::int64_t now_ms) {
   if (requests_ == 0) return 0;
   const std::lock_guard lock{mutex_};
-  auto& requests = look_up(from, now_ms).requests;
-  const auto wait = requests.wait(requests_, now_ms);
-  if (wait == 0) requests.take(requests_, now_ms);
-  return wait;
+  return look_up(from, now_ms).requests.take_or_wait(requests_, now_ms);
 }
 
 std::uint32_t address_limits::take_signup(address_key from, std::int64_t now_ms) {
   if (signups_ == 0) return 0;
   const std::lock_guard lock{mutex_};
-  auto& signups = look_up(from, now_ms).signups;
-  const auto wait = signups.wait(signups_, now_ms);
-  if (wait == 0) signups.take(signups_, now_ms);
-  return wait;
+  return look_up(from, now_ms).signups.take_or_wait(signups_, now_ms);
 }
 
 std::uint32_t address_limits::wait_with_token(address_key from, std::int64_t now_ms) {

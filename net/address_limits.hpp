@@ -39,6 +39,7 @@ private:
   public:
     std::uint32_t wait(std::uint32_t per_minute, std::int64_t now_ms) const;
     void take(std::uint32_t per_minute, std::int64_t now_ms);
+    std::uint32_t take_or_wait(std::uint32_t per_minute, std::int64_t now_ms);
 
   private:
     std::int64_t until_us_ = 0;
