@@ -6,6 +6,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/scheduler/coordinator.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <spdlog/spdlog.h>
@@ -16,6 +17,7 @@
 #include "actors/callers.hpp"
 #include "actors/common.hpp"
 #include "actors/directory.hpp"
+#include "actors/loop_policy.hpp"
 #include "actors/nursery.hpp"
 #include "actors/password_pool.hpp"
 #include "actors/relay.hpp"
@@ -57,12 +59,11 @@ double random_fraction() {
 
 constexpr unsigned life_bits = 16; // of the count of restarts below the epoch
 
-caf::actor_system_config& configured(caf::actor_system_config& cfg, const config::settings& settings) {
-  cfg.set("scheduler.policy", caf::atom("sharing"));
+caf::actor_system_config& configured(loop_config& cfg, loops& on) {
+  cfg.on = &on;
+  cfg.load<caf::scheduler::coordinator<loop_policy>>();
   cfg.set("scheduler.max-throughput", limits::actor_messages_in_a_row);
-  cfg.set("scheduler.max-threads",
-          std::size_t{settings.server.actor_threads > 0 ? settings.server.actor_threads
-                                                        : std::max(2U, std::thread::hardware_concurrency())});
+  cfg.set("scheduler.max-threads", on.count());
   return cfg;
 }
 
@@ -70,7 +71,7 @@ caf::actor_system_config& configured(caf::actor_system_config& cfg, const config
 
 struct node::inside {
   explicit inside(node_options o)
-      : options(std::move(o)), system(configured(cfg, *options.settings)), now(first_services()) {}
+      : options(std::move(o)), system(configured(cfg, *options.on)), now(first_services()) {}
 
   services first_services() {
     services s;
@@ -114,7 +115,7 @@ struct node::inside {
   void start();
 
   node_options options;
-  caf::actor_system_config cfg;
+  loop_config cfg;
   caf::actor_system system;
   board now;
   std::shared_ptr<password_pool> passwords =

@@ -9,6 +9,7 @@
 
 #include "actors/wire.hpp"
 #include "base/clock.hpp"
+#include "base/loops.hpp"
 #include "config/settings.hpp"
 #include "llm/provider.hpp"
 #include "storage/store.hpp"
@@ -23,6 +24,7 @@ struct node_options {
   const frame_codec* codec = nullptr;
   std::string node_name;
   std::string control_token;                // what `maru tree` shows; "" none
+  loops* on = nullptr;                      // that the actors run on; outlive the node
   std::function<void(std::string)> gave_up; // supervision ended: the process has to end
 };
 

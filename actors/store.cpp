@@ -3,6 +3,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "actors/common.hpp"
+#include "base/loops.hpp"
 
 namespace maru::actors {
 
@@ -28,18 +29,24 @@ store_actor::behavior_type store(store_actor::pointer self, services svc) {
   const auto refuses = std::make_shared<bool>(false);
   return {
       [db, refuses](storage::step& what, std::uint64_t ticket, const commit_client& from) {
-        db->submit(std::move(what), [from, ticket, refuses](storage::outcome how) {
+        db->submit(std::move(what), [from, ticket, refuses, here = loop::here()](storage::outcome how) {
+          const on_behalf_of asker{here};
           if (how.why != storage::failure::overloaded) watch_disk(*refuses, how);
           caf::anon_send(from, commit_done{ticket, std::move(how)});
         });
       },
       [db](run_read& what) {
-        if (!what.behind) return db->read(std::move(what.job), std::move(what.failed));
+        auto job = [job = std::move(what.job), here = loop::here()](storage::reader& from) {
+          const on_behalf_of asker{here};
+          job(from);
+        };
+        if (!what.behind) return db->read(std::move(job), std::move(what.failed));
         // Steps are answered in order: once an empty one is, those before it are on disk or refused.
         storage::step nothing{*what.behind, {}};
-        db->submit(std::move(nothing), [to = db.get(), what](const storage::outcome& how) {
-          if (how.why == storage::failure::overloaded) return what.failed(how.detail);
-          to->read(what.job, what.failed);
+        db->submit(std::move(nothing), [to = db.get(), job = std::move(job),
+                                        failed = std::move(what.failed)](const storage::outcome& how) {
+          if (how.why == storage::failure::overloaded) return failed(how.detail);
+          to->read(job, failed);
         });
       },
   };

@@ -97,7 +97,8 @@ void run(config::settings given, const sigset_t& signals) {
   const auto settings = std::make_shared<const config::settings>(std::move(given));
 
   const std::string name = "local";
-  llm::network outgoing(1);
+  loops on(settings->server.threads);
+  llm::network outgoing(on);
   actors::node_options options;
   options.settings = settings;
   options.db = store;
@@ -107,12 +108,13 @@ void run(config::settings given, const sigset_t& signals) {
   const std::shared_ptr<const actors::frame_codec> codec = net::make_codec(*settings, MARU_VERSION, name);
   options.codec = codec.get();
   options.node_name = name;
+  options.on = &on;
   options.control_token = control.token();
   options.gave_up = give_up;
   store = nullptr;
   actors::node node(std::move(options));
 
-  net::server server({node, *settings, system_clock(), codec, embedded()});
+  net::server server({node, *settings, system_clock(), codec, embedded(), on});
   server.start();
   for (const auto& address : server.addresses())
     spdlog::info("maru {} listens on http://{}", MARU_VERSION, address);
@@ -125,6 +127,7 @@ void run(config::settings given, const sigset_t& signals) {
   server.drain([&] { drained.set_value(); });
   drained.get_future().wait();
   server.stop();
+  outgoing.stop();
   node.shut_down();
 }
 

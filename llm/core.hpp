@@ -1,30 +1,32 @@
 #pragma once
 
-// The threads that all outgoing calls share. Included by wire.cpp and network.cpp alone: it brings Asio
-// along.
+// What all outgoing calls share. Included by what talks to the network alone: it brings Asio along.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include "base/loops.hpp"
 #include "llm/wire.hpp"
 
 namespace maru::llm {
 
 class core {
 public:
+  explicit core(loops& on) : on_(on) {}
   explicit core(unsigned threads);
   ~core();
 
-  boost::asio::io_context& io() { return io_; }
+  // Where a call lives: on the loop that starts it.
+  loop& near() { return on_.near(); }
+  // Its own loops have ended: what is given to them would keep itself alive.
+  [[nodiscard]] bool over() const { return over_; }
 
   // With the system's certificates, made when first asked for: reading them takes a while.
   std::shared_ptr<boost::asio::ssl::context> system_tls();
@@ -33,19 +35,17 @@ public:
   bool add(const std::shared_ptr<wire::running>& what);
   void remove(const wire::running* what);
 
-  // Closes all that is under way and waits for the threads to end.
+  // Closes all that is under way, and ends the threads that are its own.
   void stop();
 
 private:
-  void run();
-
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
-  std::vector<std::thread> threads_;
+  std::unique_ptr<driven_loops> own_;
+  loops& on_;
   std::mutex mutex_;
   std::unordered_map<const wire::running*, std::weak_ptr<wire::running>> open_;
   std::shared_ptr<boost::asio::ssl::context> tls_;
   bool stopping_ = false;
+  std::atomic<bool> over_{false};
 };
 
 // Verifies the other side; `ca_file` "" means the system's certificates. Throws std::invalid_argument.

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include <spdlog/spdlog.h>
-
 namespace maru::llm {
 
 namespace ssl = boost::asio::ssl;
@@ -26,23 +24,7 @@ std::shared_ptr<ssl::context> make_tls(const std::string& ca_file) {
   return tls;
 }
 
-core::core(unsigned threads) : io_(static_cast<int>(threads)), guard_(io_.get_executor()) {
-  threads_.reserve(threads);
-  for (unsigned i = 0; i < threads; ++i)
-    threads_.emplace_back([this] { run(); });
-}
-
-void core::run() {
-  while (true) {
-    try {
-      io_.run();
-      return;
-    } catch (const std::exception& e) {
-      // One call's trouble (memory, most likely) is not the others'. Its own time limit ends it.
-      spdlog::error("a call to a model failed: {}", e.what());
-    }
-  }
-}
+core::core(unsigned threads) : own_(std::make_unique<driven_loops>(threads)), on_(own_->all()) {}
 
 core::~core() { stop(); }
 
@@ -75,15 +57,19 @@ void core::stop() {
   for (const auto& what : open)
     what->close();
   open.clear();
-  guard_.reset();
-  for (auto& thread : threads_)
-    thread.join();
+  if (!own_) return;
+  own_->stop();
+  over_ = true;
 }
+
+network::network(loops& on) : impl_(std::make_unique<impl>()) { impl_->shared = std::make_shared<core>(on); }
 
 network::network(unsigned threads) : impl_(std::make_unique<impl>()) {
   impl_->shared = std::make_shared<core>(std::max(threads, 1U));
 }
 
-network::~network() { impl_->shared->stop(); }
+network::~network() { stop(); }
+
+void network::stop() { impl_->shared->stop(); }
 
 } // namespace maru::llm

@@ -15,6 +15,10 @@
 
 #include "config/settings.hpp"
 
+namespace maru {
+class loops;
+}
+
 namespace maru::llm {
 
 enum class role : std::uint8_t { system, user, assistant };
@@ -81,13 +85,16 @@ public:
   virtual std::unique_ptr<call> start(request what, events tell) = 0;
 };
 
-// The threads and the TLS settings that outgoing calls share.
+// The loops and the TLS settings that outgoing calls share.
 class network {
 public:
-  explicit network(unsigned threads);
-  ~network();
+  explicit network(unsigned threads); // of its own
+  explicit network(loops& on);        // which outlive it
+  ~network();                         // stops
   network(const network&) = delete;
   network& operator=(const network&) = delete;
+  // Closes the calls that are under way: nothing is told of them any more.
+  void stop();
   struct impl;
   [[nodiscard]] impl& inner() const { return *impl_; }
 

@@ -5,36 +5,34 @@
 
 #include <chrono>
 
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 
 namespace maru::llm::wire {
 namespace {
 
 namespace net = boost::asio;
 using boost::system::error_code;
-using strand = net::strand<net::io_context::executor_type>;
 using timer =
-    net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, strand>;
+    net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>,
+                              net::io_context::executor_type>;
 
 class repeater final : public running, public std::enable_shared_from_this<repeater> {
 public:
   repeater(std::shared_ptr<core> on, std::uint32_t delay_ms, std::function<bool()> step)
-      : shared_(std::move(on)), strand_(net::make_strand(shared_->io())), timer_(strand_), delay_(delay_ms),
+      : shared_(std::move(on)), io_(shared_->near().io()), timer_(io_), delay_(delay_ms),
         step_(std::move(step)) {}
 
   void begin() {
     if (shared_->add(shared_from_this()))
-      net::post(strand_, [self = shared_from_this()] {
+      net::post(io_, [self = shared_from_this()] {
         self->due_ = std::chrono::steady_clock::now();
         self->wait();
       });
   }
 
   void close() override {
-    if (!shared_->io().stopped()) net::post(strand_, [self = shared_from_this()] { self->shut(); });
+    if (!shared_->over()) net::post(io_, [self = shared_from_this()] { self->shut(); });
   }
 
 private:
@@ -42,10 +40,10 @@ private:
     if (closed_) return;
     due_ += delay_;
     timer_.expires_at(due_);
-    timer_.async_wait(net::bind_executor(strand_, [self = shared_from_this()](error_code error) {
+    timer_.async_wait([self = shared_from_this()](error_code error) {
       if (error || self->closed_) return;
       self->go_on();
-    }));
+    });
   }
 
   void go_on() {
@@ -67,7 +65,7 @@ private:
   }
 
   std::shared_ptr<core> shared_;
-  strand strand_;
+  net::io_context& io_;
   timer timer_;
   std::chrono::milliseconds delay_;
   std::function<bool()> step_;

@@ -4,12 +4,14 @@
 #include "llm/wire.hpp"
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <deque>
 #include <optional>
 
-#include <boost/asio/bind_executor.hpp>
+#include <sys/socket.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -17,7 +19,6 @@
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
@@ -33,12 +34,12 @@ namespace net = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using net::ip::tcp;
-using strand = net::strand<net::io_context::executor_type>;
-using tcp_socket = net::basic_stream_socket<tcp, strand>;
+using executor = net::io_context::executor_type;
+using tcp_socket = net::basic_stream_socket<tcp, executor>;
 using tls_stream = net::ssl::stream<tcp_socket&>;
-using timer =
-    net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, strand>;
-using resolver = net::ip::basic_resolver<tcp, strand>;
+using timer = net::basic_waitable_timer<std::chrono::steady_clock,
+                                        net::wait_traits<std::chrono::steady_clock>, executor>;
+using resolver = net::ip::basic_resolver<tcp, executor>;
 
 // A body that is handed on as it comes instead of being kept.
 struct passing_body {
@@ -69,17 +70,15 @@ struct passing_body {
 using reply_parser = http::response_parser<passing_body>;
 
 struct connection {
-  connection(const strand& on, net::ssl::context* tls_with) : home(on), socket(on) {
+  connection(loop& on, net::ssl::context* tls_with) : home(on), socket(on.io()) {
     if (tls_with) tls.emplace(socket, *tls_with);
   }
 
   // Whether the other side has neither closed it nor sent what nobody asked for.
   bool quiet() {
     char byte = 0;
-    error_code error;
-    socket.non_blocking(true, error);
-    if (!error) socket.receive(net::buffer(&byte, 1), tcp_socket::message_peek, error);
-    return error == net::error::would_block;
+    return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
   }
 
   void close() {
@@ -90,20 +89,20 @@ struct connection {
   template <class Buffers, class Handler>
   void read_some(const Buffers& to, Handler&& done) {
     if (tls)
-      tls->async_read_some(to, net::bind_executor(home, std::forward<Handler>(done)));
+      tls->async_read_some(to, std::forward<Handler>(done));
     else
-      socket.async_read_some(to, net::bind_executor(home, std::forward<Handler>(done)));
+      socket.async_read_some(to, std::forward<Handler>(done));
   }
 
   template <class Buffers, class Handler>
   void write(const Buffers& from, Handler&& done) {
     if (tls)
-      net::async_write(*tls, from, net::bind_executor(home, std::forward<Handler>(done)));
+      net::async_write(*tls, from, std::forward<Handler>(done));
     else
-      net::async_write(socket, from, net::bind_executor(home, std::forward<Handler>(done)));
+      net::async_write(socket, from, std::forward<Handler>(done));
   }
 
-  strand home;
+  loop& home; // nothing here is touched elsewhere
   tcp_socket socket;
   std::optional<tls_stream> tls;
   std::int64_t idle_since = 0;
@@ -116,13 +115,14 @@ public:
   pool(std::shared_ptr<core> on, base_url to, std::shared_ptr<net::ssl::context> tls, std::size_t most_idle)
       : shared(std::move(on)), where(std::move(to)), tls_with(std::move(tls)), most_(most_idle) {}
 
-  // The one used last: the others may then grow old and go.
-  std::shared_ptr<connection> take() {
+  // The one of this loop used last: the others may then grow old and go.
+  std::shared_ptr<connection> take(const loop& home) {
     std::lock_guard lock(mutex_);
     drop_old();
-    while (!idle_.empty()) {
-      auto one = std::move(idle_.back());
-      idle_.pop_back();
+    for (auto i = idle_.size(); i-- > 0;) {
+      if (&idle_[i]->home != &home) continue;
+      auto one = std::move(idle_[i]);
+      idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
       if (one->quiet()) return one;
     }
     return nullptr;
@@ -156,26 +156,34 @@ namespace {
 
 class exchange final : public running, public std::enable_shared_from_this<exchange> {
 public:
-  exchange(std::shared_ptr<pool> over, std::shared_ptr<connection> kept, const times& limits,
-           std::string request, std::shared_ptr<sink> tell)
-      : pool_(std::move(over)), strand_(kept ? kept->home : net::make_strand(pool_->shared->io())),
-        conn_(std::move(kept)), times_(limits), request_(std::move(request)), sink_(std::move(tell)),
-        timer_(strand_), resolver_(strand_), reused_(conn_ != nullptr) {}
+  exchange(std::shared_ptr<pool> over, const times& limits, std::string request, std::shared_ptr<sink> tell)
+      : pool_(std::move(over)), home_(pool_->shared->near()), times_(limits), request_(std::move(request)),
+        sink_(std::move(tell)), timer_(home_.io()), resolver_(home_.io()) {}
 
   void begin() {
-    if (pool_->shared->add(shared_from_this()))
-      net::post(strand_, [self = shared_from_this()] {
-        if (self->closed_) return;
-        self->wait_for_deadline();
-        self->reused_ ? self->send() : self->connect();
-      });
+    if (!pool_->shared->add(shared_from_this())) return;
+    at_home([self = shared_from_this()] {
+      if (self->closed_) return;
+      self->conn_ = self->pool_->take(self->home_);
+      self->reused_ = self->conn_ != nullptr;
+      self->wait_for_deadline();
+      self->reused_ ? self->send() : self->connect();
+    });
   }
 
   void close() override {
-    if (!pool_->shared->io().stopped()) net::post(strand_, [self = shared_from_this()] { self->shut(); });
+    if (!pool_->shared->over()) at_home([self = shared_from_this()] { self->shut(); });
   }
 
 private:
+  template <class F>
+  void at_home(F&& what) {
+    if (loop::here() == &home_)
+      home_.defer(std::forward<F>(what));
+    else
+      net::post(home_.io(), std::forward<F>(what));
+  }
+
   // --- time ---
 
   static std::int64_t now() { return system_clock().steady_ms(); }
@@ -189,36 +197,34 @@ private:
   void wait_for_deadline() {
     timer_at_ = deadline_;
     timer_.expires_after(std::chrono::milliseconds(std::max<std::int64_t>(deadline_ - now(), 0) + 1));
-    timer_.async_wait(net::bind_executor(strand_, [self = shared_from_this()](error_code error) {
+    timer_.async_wait([self = shared_from_this()](error_code error) {
       if (error || self->closed_) return;
       if (now() < self->deadline_)
         self->wait_for_deadline();
       else
         self->finish(end::timed_out, self->connected_ ? self->alive_ ? "idle" : "first piece" : "connect");
-    }));
+    });
   }
 
   // --- connecting ---
 
   void connect() {
     connected_ = false;
-    conn_ = std::make_shared<connection>(strand_, pool_->tls_with.get());
+    conn_ = std::make_shared<connection>(home_, pool_->tls_with.get());
     set_deadline(now() + times_.connect_ms);
     error_code error;
     auto address = net::ip::make_address(pool_->where.host, error);
     if (!error) {
-      conn_->socket.async_connect(tcp::endpoint(address, pool_->where.port),
-                                  net::bind_executor(strand_, [self = shared_from_this()](error_code failed) {
-                                    self->on_connect(failed);
-                                  }));
+      conn_->socket.async_connect(
+          tcp::endpoint(address, pool_->where.port),
+          [self = shared_from_this()](error_code failed) { self->on_connect(failed); });
       return;
     }
     auto service = std::to_string(pool_->where.port);
-    resolver_.async_resolve(
-        pool_->where.host, service, tcp::resolver::numeric_service,
-        net::bind_executor(strand_, [self = shared_from_this()](error_code failed, const auto& found) {
-          self->on_resolve(failed, found);
-        }));
+    resolver_.async_resolve(pool_->where.host, service, tcp::resolver::numeric_service,
+                            [self = shared_from_this()](error_code failed, const auto& found) {
+                              self->on_resolve(failed, found);
+                            });
   }
 
   void on_resolve(error_code error, const resolver::results_type& found) {
@@ -226,9 +232,7 @@ private:
     if (error) return finish(end::unreachable, error.message());
     net::async_connect(
         conn_->socket, found,
-        net::bind_executor(strand_, [self = shared_from_this()](error_code failed, const tcp::endpoint&) {
-          self->on_connect(failed);
-        }));
+        [self = shared_from_this()](error_code failed, const tcp::endpoint&) { self->on_connect(failed); });
   }
 
   void on_connect(error_code error) {
@@ -244,10 +248,8 @@ private:
       return finish(end::unreachable, "tls: bad host name");
     conn_->tls->set_verify_callback(net::ssl::host_name_verification(host), error);
     if (error) return finish(end::unreachable, "tls: " + error.message());
-    conn_->tls->async_handshake(tls_stream::client,
-                                net::bind_executor(strand_, [self = shared_from_this()](error_code failed) {
-                                  self->on_handshake(failed);
-                                }));
+    conn_->tls->async_handshake(
+        tls_stream::client, [self = shared_from_this()](error_code failed) { self->on_handshake(failed); });
   }
 
   void on_handshake(error_code error) {
@@ -405,7 +407,7 @@ private:
   }
 
   std::shared_ptr<pool> pool_; // first, for it holds what all the others rest on
-  strand strand_;
+  loop& home_;
   std::shared_ptr<connection> conn_;
   times times_;
   std::string request_;
@@ -419,7 +421,7 @@ private:
   std::size_t settle_bytes_ = 0;
   std::int64_t deadline_ = now() + times_.connect_ms;
   std::int64_t timer_at_ = 0;
-  bool reused_;
+  bool reused_ = false;
   bool connected_ = false;
   bool written_ = false;
   bool got_any_ = false;
@@ -442,7 +444,7 @@ std::shared_ptr<pool> make_pool(network& on, const base_url& to, const std::stri
 
 std::shared_ptr<running> start(const std::shared_ptr<pool>& over, const times& limits, std::string request,
                                std::shared_ptr<sink> tell) {
-  auto one = std::make_shared<exchange>(over, over->take(), limits, std::move(request), std::move(tell));
+  auto one = std::make_shared<exchange>(over, limits, std::move(request), std::move(tell));
   one->begin();
   return one;
 }

@@ -1,11 +1,9 @@
 #include "net/server.hpp"
 
-#include <atomic>
+#include <latch>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <spdlog/spdlog.h>
 
@@ -20,7 +18,6 @@ namespace {
 using asio::ip::tcp;
 using boost::system::error_code;
 using acceptor = asio::basic_socket_acceptor<tcp, executor>;
-using guard = asio::executor_work_guard<executor>;
 
 tcp::endpoint endpoint_of(const std::string& text) {
   const auto where = config::parse_address(text);
@@ -76,10 +73,10 @@ struct server::inside {
   server_deps deps;
   std::shared_ptr<hub> shared;
   std::vector<std::shared_ptr<worker>> workers;
-  std::vector<guard> guards;
-  std::vector<std::thread> threads;
   std::vector<std::shared_ptr<listener>> listeners;
   std::vector<std::string> addresses;
+
+  bool started = false;
 
   // On the first worker's thread.
   std::size_t next_worker = 0;
@@ -150,16 +147,14 @@ void server::start() {
   const auto& settings = in.deps.settings;
   in.shared = std::make_shared<hub>(in.deps.front, settings, in.deps.time,
                                     chosen_assets(settings, in.deps.embedded), in.deps.codec);
-  for (std::uint32_t i = 0; i < std::max<std::uint32_t>(1, settings.server.io_threads); ++i)
-    in.workers.push_back(std::make_shared<worker>(in.shared));
+  for (std::size_t i = 0; i < in.deps.on.count(); ++i)
+    in.workers.push_back(std::make_shared<worker>(in.shared, in.deps.on[i]));
   for (const auto& address : settings.server.listen)
     in.open(address);
   in.workers.front()->on_tick([&in] { in.look_whether_drained(); });
-  for (const auto& one : in.workers) {
-    in.guards.emplace_back(one->io().get_executor());
-    one->start_ticking();
-    in.threads.emplace_back([one] { one->run(); });
-  }
+  in.started = true;
+  for (const auto& one : in.workers)
+    one->post([one] { one->start_ticking(); });
   in.workers.front()->post([&in] {
     for (const auto& one : in.listeners)
       in.accept(one);
@@ -184,17 +179,13 @@ void server::drain(std::function<void()> done) {
 
 void server::stop() {
   auto& in = *inside_;
-  if (in.threads.empty()) return;
+  if (!std::exchange(in.started, false)) return;
   in.shared->with.draining = true;
+  std::latch cut(static_cast<std::ptrdiff_t>(in.workers.size()));
   in.workers.front()->post([&in] { in.close_listeners(); });
   for (const auto& one : in.workers)
-    one->post([one] { one->cut_all(); });
-  in.guards.clear();
-  for (auto& thread : in.threads)
-    thread.join();
-  in.threads.clear();
-  for (const auto& one : in.workers)
-    one->end();
+    one->post([one, &cut] { one->cut_all([&cut] { cut.count_down(); }); });
+  cut.wait();
   in.listeners.clear();
 }
 

@@ -7,6 +7,7 @@
 
 #include "actors/wire.hpp"
 #include "base/clock.hpp"
+#include "base/loops.hpp"
 #include "config/settings.hpp"
 #include "net/assets.hpp"
 
@@ -18,9 +19,10 @@ struct server_deps {
   const clock& time;
   std::shared_ptr<const actors::frame_codec> codec;
   asset_lookup embedded; // the built-in browser client; empty: none
+  loops& on;             // are driven until the server has stopped
 };
 
-// All listeners and their connections, on threads of its own. Call its functions from one thread.
+// All listeners and their connections. Call its functions from one thread, that of none of the loops.
 class server {
 public:
   explicit server(server_deps deps);

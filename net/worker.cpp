@@ -1,24 +1,8 @@
 #include "net/worker.hpp"
 
-#include <exception>
-
-#include <spdlog/spdlog.h>
-
 #include "config/limits.hpp"
 
 namespace maru::net {
-
-void worker::run() {
-  while (true) {
-    try {
-      io_.run();
-      return;
-    } catch (const std::exception& e) {
-      // One connection's trouble (memory, most likely) is not the others'.
-      spdlog::error("a network handler failed: {}", e.what());
-    }
-  }
-}
 
 void worker::start_ticking() {
   read_clock();
@@ -38,17 +22,14 @@ void worker::drain_all() {
   each([](member& one) { one.drain(); });
 }
 
-void worker::cut_all() {
+void worker::cut_all(std::function<void()> done) {
   stopping_ = true;
   also_ = nullptr;
   timer_.cancel();
   each([](member& one) { one.cut(); });
-}
-
-void worker::end() {
   ended_.store(true, std::memory_order_release);
-  io_.restart();
-  io_.poll();
+  // Behind what was cut, and what was posted before.
+  asio::post(io(), std::move(done));
 }
 
 void worker::add(std::shared_ptr<member> one) {

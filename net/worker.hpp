@@ -1,6 +1,6 @@
 #pragma once
 
-// A thread with its io_context and the connections that live on it. Private to net/.
+// A loop and the connections that live on it. Private to net/.
 
 #include <atomic>
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/loops.hpp"
 #include "net/routes.hpp"
 
 namespace maru::net {
@@ -50,9 +51,9 @@ private:
 
 class worker : public std::enable_shared_from_this<worker> {
 public:
-  explicit worker(std::shared_ptr<hub> shared) : shared_(std::move(shared)), timer_(io_) {}
+  worker(std::shared_ptr<hub> shared, loop& on) : shared_(std::move(shared)), loop_(on), timer_(on.io()) {}
 
-  asio::io_context& io() { return io_; }
+  asio::io_context& io() { return loop_.io(); }
   hub& shared() { return *shared_; }
   [[nodiscard]] std::int64_t now_ms() const { return now_ms_; } // steady, as of the last tick or read_clock()
   std::int64_t read_clock() { return now_ms_ = shared_->with.time.steady_ms(); }
@@ -60,14 +61,20 @@ public:
   // From any thread. After the end nothing is called any more.
   template <class F>
   void post(F&& f) {
-    if (!ended_.load(std::memory_order_acquire)) asio::post(io_, std::forward<F>(f));
+    if (!ended_.load(std::memory_order_acquire)) asio::post(io(), std::forward<F>(f));
+  }
+  // The same, and on the loop's own thread not before what waits there has had its turn.
+  template <class F>
+  void post_soon(F&& f) {
+    if (loop::here() == &loop_)
+      loop_.defer(std::forward<F>(f));
+    else
+      post(std::forward<F>(f));
   }
 
-  void run(); // until cut_all()
   void start_ticking();
   void drain_all();
-  void cut_all(); // and run() ends once they are gone
-  void end();     // after run(): what was posted too late is dropped
+  void cut_all(std::function<void()> done); // `done` once they are gone and nothing more is called
   void on_tick(std::function<void()> also) { also_ = std::move(also); }
 
   // On the worker's thread.
@@ -87,7 +94,7 @@ private:
   void tick();
 
   std::shared_ptr<hub> shared_;
-  asio::io_context io_{1};
+  loop& loop_;
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                              executor>
       timer_;

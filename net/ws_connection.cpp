@@ -73,7 +73,7 @@ private:
   void say(actors::frame_ptr out) { flush_wanted_ |= out_.push(std::move(out)); }
 
   void wake() {
-    home_->post([self = shared_from_this()] { self->flush(); });
+    home_->post_soon([self = shared_from_this()] { self->flush(); });
   }
   void flush();
   void write_out();

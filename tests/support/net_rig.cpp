@@ -20,18 +20,16 @@ actors::connection_ptr fake_front::wait_hello() {
   return std::exchange(from_, nullptr);
 }
 
-net_rig::net_rig() {
-  settings.server.listen = {"127.0.0.1:0"};
-  settings.server.io_threads = 2;
-}
+net_rig::net_rig() { settings.server.listen = {"127.0.0.1:0"}; }
 
 void net_rig::start() {
+  on = std::make_unique<driven_loops>(threads);
   codec = net::make_codec(settings, "1.2.3", "here");
   std::vector<net::asset_file> built_in;
   for (const auto& [path, bytes] : files)
     built_in.push_back({path, bytes});
   server = std::make_unique<net::server>(
-      net::server_deps{front, settings, time, codec, net::fixed_assets(built_in)});
+      net::server_deps{front, settings, time, codec, net::fixed_assets(built_in), on->all()});
   server->start();
   address = server->addresses().front();
 }

@@ -150,6 +150,8 @@ struct net_rig {
   config::settings settings;
   fake_front front;
   std::map<std::string, std::string> files; // of the built-in client
+  std::size_t threads = 2;
+  std::unique_ptr<driven_loops> on;
   std::unique_ptr<net::server> server;
   std::shared_ptr<const actors::frame_codec> codec;
   std::string address;

@@ -106,12 +106,12 @@ TEST_CASE("an agent without a provider gets the first one", "[config]") {
 }
 
 TEST_CASE("the environment wins over the file, and --set over both", "[config]") {
-  const std::string_view file = "[server]\nio_threads = 2\nactor_threads = 2\ndrain_ms = 2\n";
+  const std::string_view file = "[server]\nthreads = 2\ndrain_ms = 2\n[storage]\nreaders = 2\n";
   const auto got = read(file, {"server.drain_ms=4", "server.drain_ms=5"},
-                        {{"MARU_SERVER_ACTOR_THREADS", "3"}, {"MARU_SERVER_DRAIN_MS", "3"}});
+                        {{"MARU_STORAGE_READERS", "3"}, {"MARU_SERVER_DRAIN_MS", "3"}});
   REQUIRE(got);
-  CHECK(got.value.server.io_threads == 2);
-  CHECK(got.value.server.actor_threads == 3);
+  CHECK(got.value.server.threads == 2);
+  CHECK(got.value.storage.readers == 3);
   CHECK(got.value.server.drain_ms == 5);
 }
 
@@ -155,8 +155,8 @@ TEST_CASE("an unknown key is a problem that names the one that was meant", "[con
 }
 
 TEST_CASE("a value that is not allowed is a problem with its path, itself and what is allowed", "[config]") {
-  CHECK(only(read("[server]\nio_threads = 0")).str() ==
-        "server.io_threads: \"0\" is not allowed; allowed: a whole number from 1 to 256");
+  CHECK(only(read("[storage]\nreaders = 0")).str() ==
+        "storage.readers: \"0\" is not allowed; allowed: a whole number from 1 to 64");
   CHECK(only(read("", {"auth.signup=everybody"})).str() ==
         "auth.signup: \"everybody\" is not allowed; allowed: open | invite | closed");
   CHECK(only(read("", {}, {{"MARU_LOG_LEVEL", "loud"}})).path == "MARU_LOG_LEVEL");
@@ -164,10 +164,10 @@ TEST_CASE("a value that is not allowed is a problem with its path, itself and wh
 
 TEST_CASE("a value of the wrong type is a problem", "[config]") {
   const auto [toml, path] = GENERATE(table<std::string, std::string>({
-      {"[server]\nio_threads = \"1\"", "server.io_threads"},
-      {"[server]\nio_threads = 1.0", "server.io_threads"},
-      {"[server]\nio_threads = true", "server.io_threads"},
-      {"[server]\nio_threads = 4294967297", "server.io_threads"},
+      {"[storage]\nreaders = \"1\"", "storage.readers"},
+      {"[storage]\nreaders = 1.0", "storage.readers"},
+      {"[storage]\nreaders = true", "storage.readers"},
+      {"[storage]\nreaders = 4294967297", "storage.readers"},
       {"[server]\ndata = 7", "server.data"},
       {"[server]\ndata = [\"a\"]", "server.data"},
       {"[server]\nlisten = [1]", "server.listen"},
@@ -184,13 +184,13 @@ TEST_CASE("a value of the wrong type is a problem", "[config]") {
 TEST_CASE("a number outside the file is a number and nothing else", "[config]") {
   for (const std::string text : {"", " ", "1x", "x", "1.5", "0x10", "99999999999999999999", "-1"}) {
     CAPTURE(text);
-    CHECK(only(read("", {"server.io_threads=" + text})).path == "server.io_threads");
+    CHECK(only(read("", {"storage.readers=" + text})).path == "storage.readers");
   }
 }
 
 TEST_CASE("all problems are told, not only the first", "[config]") {
   const auto got =
-      read("[server]\nio_threads = 0\nx = 1\n[log]\nlevel = 'loud'\n[[agent]]\nname='a'\nprovider='p'",
+      read("[server]\nthreads = 257\nx = 1\n[log]\nlevel = 'loud'\n[[agent]]\nname='a'\nprovider='p'",
            {"nonsense", "auth.signup=x"});
   INFO(lines(got));
   CHECK(got.problems.size() == 6);

@@ -427,7 +427,7 @@ TEST_CASE("a listener says what is wrong with its address", "[net][http]") {
 
 TEST_CASE("idle and dawdling connections end when their time is up", "[net][http]") {
   net_rig rig;
-  rig.settings.server.io_threads = 1; // so that the last reply tells that the others were read
+  rig.threads = 1; // so that the last reply tells that the others were read
   rig.start();
   http_client idle{rig.address};
   CHECK(idle.request("GET", "/healthz").status == 200);
@@ -441,7 +441,7 @@ TEST_CASE("idle and dawdling connections end when their time is up", "[net][http
 
 TEST_CASE("who reads a reply too slowly is cut off, however steadily", "[net][http]") {
   net_rig rig;
-  rig.settings.server.io_threads = 1; // so that another's reply tells that the worker went round
+  rig.threads = 1; // so that another's reply tells that the worker went round
   rig.files["index.html"] = std::string(16'777'216, 'x');
   rig.start();
   http_client slow{rig.address};
@@ -500,8 +500,9 @@ TEST_CASE("a reply that comes when the server is gone hurts nobody", "[net][http
   config::settings settings;
   settings.server.listen = {"127.0.0.1:0"};
   moved_clock time;
+  driven_loops on{2};
   auto server = std::make_unique<net::server>(
-      net::server_deps{front, settings, time, net::make_codec(settings, "1", "n"), {}});
+      net::server_deps{front, settings, time, net::make_codec(settings, "1", "n"), {}, on.all()});
   server->start();
   http_client client{server->addresses().front()};
   client.send(http_text("GET", "/api/v1/me", {bearer("x")}));

@@ -1,0 +1,159 @@
+#pragma once
+
+// Runs CAF's actors on the loops that serve the sockets: one worker drives one loop. A job stays on the loop
+// where it came up, and another takes it only when much waits there. Private to node.cpp.
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/policy/unprofiled.hpp>
+#include <caf/resumable.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+
+#include "base/loops.hpp"
+#include "config/limits.hpp"
+
+namespace maru::actors {
+
+struct loop_config : caf::actor_system_config {
+  loops* on = nullptr;
+};
+
+// What waits to run, by loop.
+class job_queues {
+public:
+  explicit job_queues(loops& on) : on_(on), queues_(on.count()) {}
+
+  loops& on() { return on_; }
+
+  void add(caf::resumable* job) { add(job, place_for(job)); }
+
+  void add(caf::resumable* job, loop& to) {
+    std::size_t waiting = 0;
+    {
+      auto& queue = queues_[to.index()];
+      const std::lock_guard lock{queue.mutex};
+      queue.jobs.push_back(job);
+      waiting = queue.jobs.size();
+    }
+    if (&to != loop::here()) to.wake();
+    if (waiting >= limits::loop_backlog) wake_another(to);
+  }
+
+  caf::resumable* take(std::size_t loop) { return take_if(loop, 1); }
+
+  // From a loop where more waits than it may soon come to.
+  caf::resumable* take_from_others(std::size_t loop) {
+    for (std::size_t i = 1; i < queues_.size(); ++i)
+      if (auto* job = take_if((loop + i) % queues_.size(), limits::loop_backlog)) return job;
+    return nullptr;
+  }
+
+  bool nothing_for(std::size_t loop) {
+    const std::lock_guard lock{queues_[loop].mutex};
+    return queues_[loop].jobs.empty();
+  }
+
+private:
+  struct queue {
+    std::mutex mutex;
+    std::deque<caf::resumable*> jobs;
+  };
+
+  bool is_ours(const loop* one) {
+    return one != nullptr && one->index() < on_.count() && &on_[one->index()] == one;
+  }
+
+  loop& place_for(const caf::resumable* job) {
+    if (const auto* here = loop::here(); is_ours(here)) return on_[here->index()];
+    if (const auto* whom = on_behalf_of::whom(); is_ours(whom)) return on_[whom->index()];
+    constexpr unsigned actor_alignment_bits = 6;
+    return on_[(reinterpret_cast<std::uintptr_t>(job) >> actor_alignment_bits) % on_.count()];
+  }
+
+  caf::resumable* take_if(std::size_t loop, std::size_t at_least) {
+    auto& from = queues_[loop];
+    const std::lock_guard lock{from.mutex};
+    if (from.jobs.size() < at_least) return nullptr;
+    auto* job = from.jobs.front();
+    from.jobs.pop_front();
+    return job;
+  }
+
+  void wake_another(const loop& but) {
+    for (std::size_t i = 1; i < on_.count(); ++i)
+      if (auto& other = on_[(but.index() + i) % on_.count()]; other.asleep()) return other.wake();
+  }
+
+  loops& on_;
+  std::vector<queue> queues_;
+};
+
+class loop_policy : public caf::policy::unprofiled {
+public:
+  struct coordinator_data {
+    explicit coordinator_data(caf::scheduler::abstract_coordinator* of)
+        : jobs(*dynamic_cast<const loop_config&>(of->system().config()).on) {}
+    job_queues jobs;
+  };
+  struct worker_data {
+    explicit worker_data(caf::scheduler::abstract_coordinator*) {}
+  };
+
+  template <class Coordinator>
+  void central_enqueue(Coordinator* self, caf::resumable* job) {
+    d(self).jobs.add(job);
+  }
+  template <class Worker>
+  void external_enqueue(Worker* self, caf::resumable* job) {
+    auto& jobs = d(self->parent()).jobs;
+    jobs.add(job, jobs.on()[self->id()]);
+  }
+  template <class Worker>
+  void internal_enqueue(Worker* self, caf::resumable* job) {
+    d(self->parent()).jobs.add(job);
+  }
+  template <class Worker>
+  void resume_job_later(Worker* self, caf::resumable* job) {
+    d(self->parent()).jobs.add(job);
+  }
+
+  template <class Worker>
+  caf::resumable* dequeue(Worker* self) {
+    auto& jobs = d(self->parent()).jobs;
+    const auto id = self->id();
+    auto& mine = jobs.on()[id];
+    if (loop::here() != &mine) mine.enter();
+    while (true) {
+      if (++in_a_row_ > limits::loop_jobs_in_a_row) {
+        in_a_row_ = 0;
+        mine.settle();
+        mine.poll();
+      }
+      if (auto* job = jobs.take(id)) return job;
+      in_a_row_ = 0;
+      if (mine.settle() || mine.poll()) continue;
+      if (auto* job = jobs.take_from_others(id)) return job;
+      mine.sleep([&] { return jobs.nothing_for(id); });
+    }
+  }
+
+  template <class Worker, class F>
+  void foreach_resumable(Worker*, F) {}
+  template <class Coordinator, class F>
+  void foreach_central_resumable(Coordinator* self, F f) {
+    auto& jobs = d(self).jobs;
+    for (std::size_t i = 0; i < jobs.on().count(); ++i)
+      while (auto* job = jobs.take(i))
+        f(job);
+  }
+
+private:
+  std::size_t in_a_row_ = 0;
+};
+
+} // namespace maru::actors
