@@ -75,11 +75,24 @@ void agent_state::take_mailbox(mailbox_read& read) {
   if (std::exchange(read_again, false)) read_mailbox();
 }
 
+void agent_state::ordered(question_ordered& what) {
+  ++busy;
+  svc.reach("agent.ordered");
+  if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
+  // Where anything else is to be done, it takes its turn when it is enqueued.
+  if (!loaded || reading || work || !queue.empty()) return;
+  work.emplace();
+  work->number = next_number++;
+  work->q = {what.answer, what.question, 1, 0, 0, 0, false};
+  go_ahead(what);
+}
+
 void agent_state::enqueued(const question_enqueued& what) {
   ++busy;
   svc.reach("agent.enqueued");
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   if (work && work->q.answer == what.answer) {
+    if (work->ahead) return on_disk();
     // A room that has just been read knows nothing of what it was told before.
     if (!what.fresh && room) tell_so_far();
     return;
@@ -164,6 +177,11 @@ void agent_state::found_room(room_actor handle) {
 void agent_state::went_down(const caf::down_msg& down) {
   if (room && room == down.source) {
     room = nullptr;
+    if (work && work->ahead) {
+      // If it came to the disk, it is in the mailbox.
+      drop_call();
+      work.reset();
+    }
     if (work || !queue.empty()) find_room();
     return;
   }
@@ -188,6 +206,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
   self->set_exit_handler([&s](const caf::exit_msg& why) { s.leave(why.reason); });
   s.start();
   return {
+      [&s](question_ordered& what) { s.ordered(what); },
       [&s](const question_enqueued& what) { s.enqueued(what); },
       [&s](due_atom) {
         if (s.loaded && !s.work && s.queue.empty()) s.read_mailbox();

@@ -2,6 +2,7 @@
 
 // One LLM agent in one room. It works its durable mailbox in order, one question at a time. Invariants:
 // - Nothing of an attempt is told before the commit that began the attempt (the gate).
+// - What it does for a question that is not on disk yet leaves no trace: a call, ended when it is refused.
 // - It never ends an answer itself: it asks the room, and lets go of the question only when told that it
 // ended.
 
@@ -54,6 +55,8 @@ struct agent_work {
   std::size_t provider = 0; // index into the agent's list
   std::uint64_t call = 0;   // 0: none running
   caller_actor caller;
+  bool ahead = false; // the question is on its way to the disk
+  std::optional<llm::outcome> failed_ahead;
   bool gate_open = false;
   std::uint64_t begin_ticket = 0; // 0: no commit under way
   answer_state state = answer_state::thinking;
@@ -97,6 +100,7 @@ struct agent_state {
   void read_mailbox();
   void read_anew();
   void take_mailbox(mailbox_read& read);
+  void ordered(question_ordered& what);
   void enqueued(const question_enqueued& what);
   void closed(const uuid& answer);
   void next();
@@ -110,6 +114,8 @@ struct agent_state {
   void count(const queued_question& q);
   void bury();
   void take_up();
+  void go_ahead(question_ordered& what);
+  void on_disk();
   [[nodiscard]] std::uint32_t wait_before() const;
   void read_context();
   void take_context(context_read& read);

@@ -59,7 +59,45 @@ void agent_state::take_up() {
   read_context();
 }
 
+// The model is called while the question is on its way to the disk. Its parent is there.
+void agent_state::go_ahead(question_ordered& what) {
+  auto& w = *work;
+  w.ahead = true;
+  llm::turn last{llm::role::user, std::move(what.text)};
+  if (!what.has_parent) {
+    context_read all{w.q.answer, false, {}, 0, {}};
+    all.turns.push_back(std::move(last));
+    return take_context(all);
+  }
+  read_into(
+      self, svc.store, caf::actor_cast<agent_self>(self),
+      [room = who.room, name = who.agent, answer = w.q.answer, parent = what.parent, last = std::move(last),
+       budget = settings.context_tokens](storage::reader& from) {
+        context_read read{answer, false, context_above(from, room, parent, name, budget), 0, {}};
+        read.turns.push_back(last);
+        return read;
+      },
+      [answer = w.q.answer](const std::string&) { return context_read{answer, true, {}, 0, {}}; });
+}
+
+// The question that was gone ahead with is on disk: what was held back is told.
+void agent_state::on_disk() {
+  auto& w = *work;
+  w.ahead = false;
+  w.gate_open = true;
+  if (!room) {
+    find_room();
+  } else if (w.n > 0) {
+    w.state = answer_state::streaming;
+    self->send(room, pieces_made{w.q.answer, w.attempt, w.n, static_cast<std::uint32_t>(w.n), w.text});
+  }
+  if (w.finish) return ask_end(std::move(*w.finish));
+  if (w.failed_ahead) return failed(*std::exchange(w.failed_ahead, std::nullopt));
+  checkpoint();
+}
+
 void agent_state::read_context() {
+  if (work->ahead) return wake_in(limits::commit_again_ms, agent_wake::context);
   const bool keep = work->q.recovered && continues();
   read_into(
       self, svc.store, caf::actor_cast<agent_self>(self),
@@ -88,7 +126,7 @@ void agent_state::take_context(context_read& read) {
   w.base_n = w.n = read.base_n;
   w.text = std::move(read.base_text);
   w.base_bytes = w.text.size();
-  if (!w.gate_open) commit_begin();
+  if (!w.gate_open && !w.ahead) commit_begin();
   call_model();
 }
 
@@ -196,6 +234,8 @@ void agent_state::ended(const call_ended& what) {
   work->caller = nullptr;
   if (what.how.what == llm::fault::none)
     answered(what.how);
+  else if (work->ahead)
+    work->failed_ahead = what.how;
   else
     failed(what.how);
 }

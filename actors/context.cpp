@@ -21,16 +21,14 @@ std::optional<llm::turn> own_answer(storage::reader& from, const uuid& room, con
   return found;
 }
 
-} // namespace
-
-std::vector<llm::turn> context_of(storage::reader& from, const uuid& room, const uuid& question,
-                                  const std::string& agent, std::uint32_t tokens) {
+// From `last` upwards, oldest first; `below_is_message`: what stands below `last` is one.
+std::vector<llm::turn> turns_up(storage::reader& from, const uuid& room, const uuid& last,
+                                bool below_is_message, const std::string& agent, std::uint32_t tokens) {
   const std::size_t bytes = std::size_t{tokens} * limits::bytes_per_token_most;
   const auto around = limits::context_events * limits::event_bytes_around_text;
-  const auto chain = from.chain(room, question, limits::context_events, bytes + around);
+  const auto chain = from.chain(room, last, limits::context_events, bytes + around);
   std::vector<llm::turn> turns; // newest first
   std::size_t taken = 0;
-  bool below_is_message = false;
   for (const auto& e : chain) {
     const bool message = e.kind == "message";
     if (message && below_is_message)
@@ -46,6 +44,18 @@ std::vector<llm::turn> context_of(storage::reader& from, const uuid& room, const
   }
   std::reverse(turns.begin(), turns.end());
   return turns;
+}
+
+} // namespace
+
+std::vector<llm::turn> context_of(storage::reader& from, const uuid& room, const uuid& question,
+                                  const std::string& agent, std::uint32_t tokens) {
+  return turns_up(from, room, question, false, agent, tokens);
+}
+
+std::vector<llm::turn> context_above(storage::reader& from, const uuid& room, const uuid& parent,
+                                     const std::string& agent, std::uint32_t tokens) {
+  return turns_up(from, room, parent, true, agent, tokens);
 }
 
 } // namespace maru::actors

@@ -12,5 +12,8 @@ namespace maru::actors {
 // between them, oldest first, the question last. Reads no more than `tokens` could take.
 std::vector<llm::turn> context_of(storage::reader& from, const uuid& room, const uuid& question,
                                   const std::string& agent, std::uint32_t tokens);
+// The same for a question that is not there yet, without itself: from its parent upwards.
+std::vector<llm::turn> context_above(storage::reader& from, const uuid& room, const uuid& parent,
+                                     const std::string& agent, std::uint32_t tokens);
 
 } // namespace maru::actors

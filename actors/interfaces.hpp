@@ -57,6 +57,8 @@ using relay_actor = caf::typed_actor<
 
 // AGENT: one LLM agent in one room; works its mailbox in order.
 using agent_actor = caf::typed_actor<
+    // A question will be in the mailbox, or closed.
+    caf::reacts_to<question_ordered>,
     // A question is in the mailbox.
     caf::reacts_to<question_enqueued>,
     // The sweeper found entries that are due: a wake-up may have been lost.

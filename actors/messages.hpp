@@ -134,6 +134,16 @@ struct question_enqueued {
   bool fresh = true;         // just committed; otherwise the agent reads its mailbox if it does not know it
 };
 
+// A question on its way to the disk: an idle agent may call its model, and tells nothing before it is
+// enqueued. Refused, it is closed.
+struct question_ordered {
+  uuid answer;
+  uuid question;
+  bool has_parent = false; // otherwise the text is all there is
+  uuid parent;
+  std::string text;
+};
+
 // What an agent tells its room of the answer it works on. `text` is all of it so far.
 struct answer_resumed {
   answer_fact so_far;
@@ -177,6 +187,10 @@ struct answer_closed {
 template <class I>
 auto inspect(I& f, question_enqueued& x) {
   return f(x.answer, x.question, x.attempt, x.fresh);
+}
+template <class I>
+auto inspect(I& f, question_ordered& x) {
+  return f(x.answer, x.question, x.has_parent, x.parent, x.text);
 }
 template <class I>
 auto inspect(I& f, answer_resumed& x) {

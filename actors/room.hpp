@@ -230,9 +230,11 @@ struct room_state {
                                           std::optional<uuid> reply_to) const;
 
   // room_agents.cpp: talking with agents
+  void announce(const ordered& what, const std::optional<uuid>& parent);
   void wake(const std::string& agent, question_enqueued what);
   void linked(const std::string& agent, agent_actor handle);
   void close(const std::string& agent, const uuid& answer);
+  void call_off(const ordered& what);
   void resumed(answer_resumed& what, const agent_actor& from);
   void heard(const uuid& answer, live_answer& live);
   void begun(answer_begun& what);

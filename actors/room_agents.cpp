@@ -7,6 +7,24 @@
 
 namespace maru::actors {
 
+// The parent has to be on disk, where the agent reads it: nothing else is under way.
+void room_state::announce(const ordered& what, const std::optional<uuid>& parent) {
+  if (!under_way.empty()) return;
+  for (const auto& a : what.answers) {
+    const auto it = agents.find(a.agent);
+    if (it == agents.end() || !it->second.handle || unfinished[a.agent] != 1) continue;
+    self->send(it->second.handle,
+               question_ordered{a.answer, what.event.id, parent.has_value(), parent.value_or(uuid{}),
+                                std::get<post_request>(what.what).what.text});
+  }
+}
+
+void room_state::call_off(const ordered& what) {
+  if (std::holds_alternative<post_request>(what.what))
+    for (const auto& a : what.answers)
+      close(a.agent, a.answer);
+}
+
 void room_state::wake(const std::string& agent, question_enqueued what) {
   auto& link = agents[agent];
   if (link.handle) return self->send(link.handle, std::move(what));

@@ -230,6 +230,7 @@ void room_state::order(post_request what) {
     parts.push_back(storage::enqueue{std::move(entry)});
   }
   o.what = std::move(what);
+  announce(o, parent);
   commit(std::move(o), std::move(parts));
 }
 

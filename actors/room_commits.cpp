@@ -169,6 +169,7 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
 }
 
 void room_state::refused(ordered what, const storage::outcome& how) {
+  call_off(what);
   switch (how.why) {
   case storage::failure::duplicate:
     broken = true;
