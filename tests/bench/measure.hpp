@@ -1,6 +1,6 @@
 #pragma once
 
-// The measurements. Each starts a server of its own on an empty folder, and ends it.
+// The measurements. Each checks what it is told, and says in `failed` what was not as promised.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ struct answers_options {
   bool history = false; // the model is told the turns before; otherwise each question begins a new tree
   span time;
 };
-row measure_answers(const house_options& where, const answers_options& what);
+row measure_answers(place& at, const answers_options& what); // its model streams as `what` says
 
 // One connection keeps `in_flight` messages that ask nobody on their way to the disk.
 struct posts_options {
@@ -40,7 +40,7 @@ struct pings_options {
   std::size_t window = 1;
   span time;
 };
-row measure_pings(const house_options& where, const pings_options& what);
+row measure_pings(place& at, const pings_options& what);
 
 // Connections that have said hello and do nothing, each of a person of its own.
 row measure_memory(const house_options& where, std::size_t connections, double seconds);
