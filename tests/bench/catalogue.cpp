@@ -37,6 +37,26 @@ measurement pings(std::string name, std::string help, std::size_t window) {
   });
 }
 
+measurement viewers(std::string name, std::string help, viewers_options what) {
+  return {std::move(name), std::move(help),
+          [=](const options& o) {
+            auto mine = what;
+            mine.viewers = o.some(what.viewers, 20);
+            mine.slow = o.some(what.slow, 2);
+            mine.time = o.time();
+            return measure_viewers(o.where, mine);
+          },
+          nullptr};
+}
+
+measurement kill(std::string name, std::string help, std::string recovery, double wait_s) {
+  return {std::move(name), std::move(help),
+          [=](const options& o) {
+            return measure_kill(o.where, {o.some(50), o.some(100, 20), 20, recovery, o.smoke ? 0 : wait_s});
+          },
+          nullptr};
+}
+
 } // namespace
 
 measurement answers_cell(std::size_t users, std::uint32_t delay_ms, std::size_t pieces) {
@@ -57,6 +77,19 @@ const std::vector<measurement>& measurements() {
       posts("posts-room-1000", "1000 in flight, one room", 1000, 1),
       pings("pings-1", "ping/pong, 100 connections, 1 outstanding each", 1),
       pings("pings-16", "ping/pong, 100 connections, 16 outstanding each", 16),
+      viewers("viewers", "one stream to 1,000 viewers, D=0 T=2000", {1000, 0, 0, 2000, 0, 0, false, {}}),
+      viewers("viewers-paced", "the same, D=5 T=200: 200,000 frames/s to send",
+              {1000, 0, 0, 200, 5, 0, false, {}}),
+      viewers("viewers-silent", "as `viewers`, 100 of them read nothing",
+              {1000, 100, 0, 2000, 0, 0, false, {}}),
+      viewers("viewers-sipping", "as `viewers`, 100 of them read 10 kB/s",
+              {1000, 100, 1000, 2000, 0, 0, false, {}}),
+      viewers("viewers-cut", "messages of 200 kB to 100 viewers, 10 of them read nothing",
+              {100, 10, 0, 0, 0, 200'000, true, {}}),
+      kill("kill", "kill -9 in 50 streams of 100 pieces, started again at once", "restart", 0),
+      kill("kill-continue", "the same, with a provider that can continue", "continue", 0),
+      kill("kill-wait", "as `kill`, started after 1 s", "restart", 1),
+      kill("kill-continue-wait", "as `kill-continue`, started after 1 s", "continue", 1),
       {"memory", "resident memory at rest and per idle connection",
        [](const options& o) { return measure_memory(o.where, o.some(o.connections, 20), o.seconds); },
        nullptr},

@@ -42,6 +42,29 @@ struct pings_options {
 };
 row measure_pings(place& at, const pings_options& what);
 
+// A room that `viewers` watch, `slow` of which read nothing, or `sip_bytes` ten times a second.
+struct viewers_options {
+  std::size_t viewers = 1000;
+  std::size_t slow = 0;
+  std::size_t sip_bytes = 0;
+  std::size_t pieces = 2000; // of each answer; 0: messages of `post_bytes` instead
+  std::uint32_t delay_ms = 0;
+  std::size_t post_bytes = 0;
+  bool slow_are_cut = false; // it is so much that each slow one must be closed
+  span time;
+};
+row measure_viewers(const house_options& where, const viewers_options& what);
+
+// kill -9 in the middle of `streams` answers; `wait_s` later the server is started again.
+struct kill_options {
+  std::size_t streams = 50;
+  std::size_t pieces = 100;
+  std::uint32_t delay_ms = 20;
+  std::string recovery = "restart";
+  double wait_s = 0;
+};
+row measure_kill(const house_options& where, const kill_options& what);
+
 // Connections that have said hello and do nothing, each of a person of its own.
 row measure_memory(const house_options& where, std::size_t connections, double seconds);
 

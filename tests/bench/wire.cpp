@@ -118,8 +118,6 @@ bool link::dial(std::uint16_t port, const std::string& token) {
 }
 
 void link::stop_reading() {
-  constexpr int few_bytes = 4096;
-  ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &few_bytes, sizeof few_bytes);
   stopped_ = true;
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_, nullptr);
 }
@@ -250,9 +248,10 @@ void loop::run(std::int64_t until_ns, const std::function<bool()>& enough) {
   constexpr std::int64_t ns_per_ms = 1'000'000;
   std::array<epoll_event, 512> events;
   for (;;) {
+    const bool done = enough && enough(); // which may send
     flush_all();
     const auto left = until_ns - now_ns();
-    if (left <= 0 || (enough && enough())) return;
+    if (left <= 0 || done) return;
     const auto wait = static_cast<int>(std::min<std::int64_t>(left / ns_per_ms + 1, 1000));
     const auto n = ::epoll_wait(epoll_, events.data(), events.size(), wait);
     for (int i = 0; i < n; ++i) {

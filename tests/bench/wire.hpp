@@ -29,8 +29,7 @@ public:
   void flush();
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 
-  // A slow reader, once it is in the loop: what comes stays with the kernel, in a small buffer, until it is
-  // sipped.
+  // A slow reader, once it is in the loop: what comes stays with the kernel until it is sipped.
   void stop_reading();
   void sip(std::size_t bytes);
   void read_on();
