@@ -57,6 +57,8 @@ measurement kill(std::string name, std::string help, std::string recovery, doubl
           nullptr};
 }
 
+start_options long_used(const options& o) { return {o.some(1000, 12), o.some(1000, 50)}; }
+
 } // namespace
 
 measurement answers_cell(std::size_t users, std::uint32_t delay_ms, std::size_t pieces) {
@@ -90,6 +92,10 @@ const std::vector<measurement>& measurements() {
       kill("kill-continue", "the same, with a provider that can continue", "continue", 0),
       kill("kill-wait", "as `kill`, started after 1 s", "restart", 1),
       kill("kill-continue-wait", "as `kill-continue`, started after 1 s", "continue", 1),
+      {"start", "process start to /readyz with a million stored messages",
+       [](const options& o) { return measure_start(o.where, long_used(o)); }, nullptr},
+      {"idle-rooms", "first open, post or question in a room of 1,000 messages that does not live",
+       [](const options& o) { return measure_idle(o.where, long_used(o)); }, nullptr},
       {"memory", "resident memory at rest and per idle connection",
        [](const options& o) { return measure_memory(o.where, o.some(o.connections, 20), o.seconds); },
        nullptr},

@@ -65,6 +65,14 @@ struct kill_options {
 };
 row measure_kill(const house_options& where, const kill_options& what);
 
+// A server on a database that has been used for long.
+struct start_options {
+  std::size_t rooms = 1000;
+  std::size_t messages = 1000; // in each
+};
+row measure_start(const house_options& where, const start_options& what); // from process start to /readyz
+row measure_idle(const house_options& where, const start_options& what);  // rooms and agents brought to life
+
 // Connections that have said hello and do nothing, each of a person of its own.
 row measure_memory(const house_options& where, std::size_t connections, double seconds);
 
