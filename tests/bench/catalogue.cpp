@@ -24,10 +24,11 @@ measurement answers(std::string name, std::string help, std::size_t users, std::
 }
 
 measurement posts(std::string name, std::string help, std::size_t in_flight, std::size_t rooms) {
-  return {
-      std::move(name), std::move(help),
-      [=](const options& o) { return measure_posts(o.where, {o.some(in_flight, 20), rooms, 300, o.time()}); },
-      nullptr};
+  return {std::move(name), std::move(help),
+          [=](const options& o) {
+            return measure_posts(o.where, {o.some(in_flight, 20), o.some(rooms), 300, o.time()});
+          },
+          nullptr};
 }
 
 measurement pings(std::string name, std::string help, std::size_t window) {
@@ -57,7 +58,7 @@ measurement kill(std::string name, std::string help, std::string recovery, doubl
           nullptr};
 }
 
-start_options long_used(const options& o) { return {o.some(1000, 12), o.some(1000, 50)}; }
+start_options long_used(const options& o) { return {o.some(1000, 12), o.some(1000, 50), o.some(5, 1)}; }
 
 } // namespace
 

@@ -70,10 +70,10 @@ double place::start_and_wait(std::vector<std::string> words, const std::string& 
 
 double place::model_first_piece_ms() const {
   constexpr int tries = 21;
-  http_client http(model_.port());
   std::vector<std::int64_t> took;
   for (int i = 0; i < tries; ++i)
-    took.push_back(http.time_to("/v1/chat/completions",
+    took.push_back(http_client(model_.port())
+                       .time_to("/v1/chat/completions",
                                 R"({"model":"m","stream":true,"messages":[{"role":"user","content":"q"}]})",
                                 "\"content\":"));
   std::nth_element(took.begin(), took.begin() + tries / 2, took.end());

@@ -69,6 +69,7 @@ row measure_kill(const house_options& where, const kill_options& what);
 struct start_options {
   std::size_t rooms = 1000;
   std::size_t messages = 1000; // in each
+  std::size_t starts = 5;      // of each kind
 };
 row measure_start(const house_options& where, const start_options& what); // from process start to /readyz
 row measure_idle(const house_options& where, const start_options& what);  // rooms and agents brought to life

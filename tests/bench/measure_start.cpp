@@ -9,8 +9,6 @@
 namespace maru::bench {
 namespace {
 
-constexpr int starts = 5;
-
 // Asks the kernel to forget what it holds of these files; it need not.
 void forget_pages(const std::filesystem::path& folder) {
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
@@ -28,12 +26,12 @@ void add_ms(samples& to, double ms) { to.add(static_cast<std::int64_t>(ms * 1e6)
 
 row measure_start(const house_options& where, const start_options& what) {
   samples empty, orderly, killed, cold;
-  for (int i = 0; i < starts; ++i)
+  for (std::size_t i = 0; i < what.starts; ++i)
     add_ms(empty, house(where, {}).ready_ms());
 
   const auto& full = filled(where, what.rooms, what.messages);
   house home(where, {}, full.data);
-  for (int i = 0; i < starts; ++i) {
+  for (std::size_t i = 0; i < what.starts; ++i) {
     home.stop();
     home.start();
     add_ms(orderly, home.ready_ms());

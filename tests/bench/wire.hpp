@@ -94,7 +94,8 @@ public:
   http_reply post(const std::string& path, const std::string& token, const std::string& body) {
     return ask("POST", path, token, body);
   }
-  // Posts and returns the nanoseconds until the first byte of `mark` was there; the reply is read to its end.
+  // Posts and returns the nanoseconds until the first byte of `mark` was there; the rest of the reply is
+  // left, so this is the last request.
   std::int64_t time_to(const std::string& path, const std::string& body, std::string_view mark);
 
 private:
