@@ -197,7 +197,7 @@ row measure_answers(place& at, const answers_options& what) {
   all.whole.clear();
   const auto answers = all.answers, frames = all.frames;
   const stopwatch watch(at.server());
-  on.run(now_ns() + static_cast<std::int64_t>(what.time.seconds * 1e9));
+  on.run_for(what.time.seconds, [&] { return all.answers > answers; });
   const auto took = watch.stop();
   const auto made = static_cast<double>(all.answers - answers);
   const auto seen = static_cast<double>(all.frames - frames);

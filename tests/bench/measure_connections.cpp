@@ -78,7 +78,7 @@ row measure_pings(place& at, const pings_options& what) {
 
   const auto pongs = all.pongs;
   const stopwatch watch(at.server());
-  on.run(now_ns() + static_cast<std::int64_t>(what.time.seconds * 1e9));
+  on.run_for(what.time.seconds, [&] { return all.pongs > pongs; });
   const auto took = watch.stop();
   const auto made = static_cast<double>(all.pongs - pongs);
 

@@ -131,7 +131,7 @@ row measure_posts(const house_options& where, const posts_options& what) {
   one.took.clear();
   const auto acked = one.acked;
   const stopwatch watch(home.server());
-  on.run(now_ns() + static_cast<std::int64_t>(what.time.seconds * 1e9));
+  on.run_for(what.time.seconds, [&] { return one.acked > acked; });
   const auto spent = watch.stop();
   const auto made = static_cast<double>(one.acked - acked);
 

@@ -176,8 +176,10 @@ row measure_kill(const house_options& where, const kill_options& what) {
   const auto who = enter(home, on, what.streams, all);
   for (const auto& one : who)
     one->ask();
-  const auto half = static_cast<std::int64_t>(what.pieces * what.delay_ms / 2) * ns_per_ms;
-  on.run(now_ns() + half);
+  on.run(now_ns() + patience_ns, [&] {
+    return std::all_of(who.begin(), who.end(),
+                       [&](const auto& one) { return one->shown() >= what.pieces / 2; });
+  });
 
   row out;
   const auto streaming = std::count_if(who.begin(), who.end(),

@@ -228,6 +228,8 @@ row measure_viewers(const house_options& where, const viewers_options& what) {
   const auto frames = all.frames, bytes = all.bytes, delivered = all.delivered;
   const stopwatch watch(home.server());
   in.play(what.time.seconds);
+  for (const auto end = now_ns() + patience_ns; all.delivered == delivered && now_ns() < end;)
+    in.play(0.1);
   const auto took = watch.stop();
   const auto got_frames = static_cast<double>(all.frames - frames);
   const auto got = static_cast<double>(all.delivered - delivered);

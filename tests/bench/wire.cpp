@@ -263,6 +263,13 @@ void loop::run(std::int64_t until_ns, const std::function<bool()>& enough) {
   }
 }
 
+void loop::run_for(double seconds, const std::function<bool()>& something) {
+  constexpr std::int64_t patience_ns = 15'000'000'000;
+  const auto end = now_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  run(end);
+  run(end + patience_ns, something);
+}
+
 // --- reading what the server writes --------------------------------------------------------------------
 
 std::string_view field(std::string_view frame, std::string_view quoted_name, std::size_t from) {

@@ -63,6 +63,9 @@ public:
   void add(link& one);
   // Serves the links until the time has come or `enough` says so, which is asked after each round.
   void run(std::int64_t until_ns, const std::function<bool()>& enough = nullptr);
+  // Serves them so long, and longer if by then nothing has come of it; in the end that is the caller's to
+  // tell.
+  void run_for(double seconds, const std::function<bool()>& something);
 
 private:
   void flush_all();
