@@ -32,7 +32,7 @@ public:
   asker(std::size_t number, seat mine, tally& all)
       : question_("What becomes of " + std::to_string(number) + "?"),
         expected_(test::expected_answer(question_, all.pieces)), seat_(std::move(mine)), all_(all) {
-    char id[37];
+    char id[48];
     std::snprintf(id, sizeof id, "%08zx-0000-4000-8000-000000000001", number);
     id_ = id;
   }

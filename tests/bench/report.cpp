@@ -15,6 +15,14 @@ constexpr int name_width = 46;
 
 int digits(double value) { return std::abs(value) >= 1000 ? 0 : 3; }
 
+// 1,000,000
+std::string grouped(std::uint64_t number) {
+  auto digits = std::to_string(number);
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  return digits;
+}
+
 } // namespace
 
 void failures::add(std::string_view what, std::uint64_t times) {
@@ -47,13 +55,8 @@ double samples::percentile_ms(double p) {
 
 void add_costs(row& to, const spent& what, double count, double each, const std::string& thing) {
   if (count <= 0) return;
-  const auto many = "per " + (each > 1 ? [&] {
-                      auto digits = std::to_string(static_cast<std::uint64_t>(each));
-                      for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-                        digits.insert(static_cast<std::size_t>(at), ",");
-                      return digits + " " + thing + "s";
-                    }()
-                                       : thing);
+  const auto many =
+      "per " + (each > 1 ? grouped(static_cast<std::uint64_t>(each)) + " " + thing + "s" : thing);
   to.figures.push_back({"server CPU " + many, what.server_cpu / count * each, "s"});
   to.figures.push_back({"client CPU " + many, what.client_cpu / count * each, "s"});
   to.figures.push_back({"model server CPU " + many, what.model_cpu / count * each, "s"});
