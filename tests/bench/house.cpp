@@ -1,41 +1,47 @@
 #include "tests/bench/house.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
-
-#include "tests/bench/wire.hpp"
 
 namespace maru::bench {
 namespace {
 
-constexpr int start_attempts = 10'000; // of a millisecond
-constexpr int stop_attempts = 10'000;
+constexpr auto start_step = std::chrono::microseconds(300);
+constexpr std::int64_t start_patience_ns = 60'000'000'000;
 constexpr double ns_per_ms = 1e6;
+constexpr auto password = "a good password";
 
-void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+// How many pieces a partial answer holds.
+std::size_t pieces_in(std::string_view prefix, std::string_view question) {
+  std::size_t n = 0;
+  while (!prefix.empty()) {
+    const auto piece = test::expected_piece(question, n);
+    if (!prefix.starts_with(piece)) break;
+    prefix.remove_prefix(piece.size());
+    ++n;
+  }
+  return n;
+}
 
 } // namespace
 
 test::fake_behaviour paced(std::size_t pieces, std::uint32_t delay_ms) {
   return [=](const test::fake_request& request) {
     test::fake_script script;
-    script.generate = [=, question = request.question()](std::size_t index, test::fake_step& step) {
+    auto question = request.question();
+    const auto first = pieces_in(request.prefix(), question);
+    script.generate = [=, question = std::move(question)](std::size_t step_index, test::fake_step& step) {
+      const auto index = first + step_index;
       if (index > pieces) return false;
-      step.delay_ms = index == 0 ? 0 : delay_ms;
+      step.delay_ms = step_index == 0 ? 0 : delay_ms;
       step.bytes = index < pieces ? test::text_chunk(test::expected_piece(question, index))
                                   : test::finish_chunk() + test::usage_chunk(7, pieces) + test::done_event();
       return true;
@@ -44,131 +50,104 @@ test::fake_behaviour paced(std::size_t pieces, std::uint32_t delay_ms) {
   };
 }
 
-struct house::setup {
-  explicit setup(std::uint16_t port) : http(port) {}
-  http_client http;
-};
+// --- any server -------------------------------------------------------------------------------------------
 
-house::house(const house_options& options, std::size_t pieces, std::uint32_t delay_ms)
-    : model_(std::make_unique<test::fake_model>(paced(pieces, delay_ms))), keep_(options.keep) {
-  auto name = (options.folder / "maru-bench-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a folder in " + name);
-  folder_ = name;
-  if (keep_) std::fprintf(stderr, "in %s\n", name.c_str());
-  write_config(options);
-  start(options);
-  setup_ = std::make_unique<setup>(port_);
-}
+place::place(const model_options& model) : model_(paced(model.pieces, model.delay_ms)) {}
 
-house::~house() {
-  stop();
-  std::error_code ignored;
-  if (!keep_) std::filesystem::remove_all(folder_, ignored);
-}
+place::~place() { server_.stop(); }
 
-void house::write_config(const house_options&) {
-  std::ofstream out(folder_ / "maru.toml");
-  out << "[server]\nlisten = \"127.0.0.1:0\"\ndata = \"" << (folder_ / "data").string()
-      << "\"\nstatic = \"off\"\n[auth]\nargon2_memory_kib = 1024\nargon2_passes = 1\n"
-      << "[limits]\nconnections_per_user = 0\nmessages_per_minute_per_user = 0\n"
-      << "questions_waiting_per_user = 0\nrequests_per_minute_per_address = 0\n"
-      << "signups_per_minute_per_address = 0\n[log]\nlevel = \"warn\"\n"
-      << "[[provider]]\nname = \"fake\"\nkind = \"openai\"\nurl = \"" << model_->url()
-      << "\"\npool = 1024\n[[agent]]\nname = \"maru\"\nprovider = \"fake\"\nmodel = \"fake-model\"\n";
-}
-
-void house::start(const house_options& options) {
-  const auto config = (folder_ / "maru.toml").string();
-  std::vector<std::string> words{options.server, "serve", "--config", config};
-  for (const auto& one : options.sets)
-    words.insert(words.end(), {"--set", one});
-  std::vector<char*> arguments;
-  for (auto& word : words)
-    arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-
+double place::start_and_wait(std::vector<std::string> words, const std::string& path) {
   const auto begin = now_ns();
-  pid_ = ::fork();
-  if (pid_ < 0) throw std::runtime_error("cannot fork");
-  if (pid_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::execv(arguments.front(), arguments.data());
-    ::_exit(127);
+  const auto program = words.front();
+  server_.start(std::move(words));
+  while (now_ns() - begin < start_patience_ns) {
+    if (http_client(port_).get(path).status == 200) return static_cast<double>(now_ns() - begin) / ns_per_ms;
+    if (server_.ended()) throw std::runtime_error("the server ended at once: " + program);
+    std::this_thread::sleep_for(start_step);
   }
-  // The server writes this file once it listens.
-  const auto control = folder_ / "data" / "maru.control";
-  for (int i = 0; i < start_attempts && port_ == 0; ++i) {
-    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      pid_ = -1;
-      throw std::runtime_error("the server ended at once: " + options.server);
-    }
-    std::ifstream in(control);
-    const auto json = in ? nlohmann::json::parse(in, nullptr, false) : nlohmann::json();
-    if (json.is_object()) {
-      const auto address = json.value("address", "");
-      port_ = static_cast<std::uint16_t>(number(std::string_view(address).substr(address.rfind(':') + 1)));
-      ready_ms_ = static_cast<double>(now_ns() - begin) / ns_per_ms;
-    } else {
-      pause();
-    }
-  }
-  if (port_ == 0) throw std::runtime_error("the server does not listen");
+  throw std::runtime_error("the server does not listen: " + program);
 }
 
-void house::stop() {
-  if (pid_ <= 0) return;
-  ::kill(pid_, SIGTERM);
-  for (int i = 0; i < stop_attempts; ++i) {
-    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) return;
-    pause();
-  }
-  std::fprintf(stderr, "the server did not end by itself\n");
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-}
-
-usage house::used() const {
-  usage out;
-  const auto proc = "/proc/" + std::to_string(pid_);
-  std::ifstream stat(proc + "/stat");
-  std::string text((std::istreambuf_iterator<char>(stat)), {});
-  // The name, in brackets, may hold anything; utime and stime are the 12th and 13th word after it.
-  std::istringstream words(text.substr(std::min(text.size(), text.rfind(')') + 1)));
-  std::string word;
-  for (int i = 1; words >> word; ++i)
-    if (i == 12 || i == 13)
-      out.cpu_seconds += static_cast<double>(number(word)) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  std::ifstream status(proc + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) out.resident_kb = std::stod(line.substr(6));
-  return out;
-}
-
-double house::model_first_piece_ms() const {
+double place::model_first_piece_ms() const {
   constexpr int tries = 21;
-  http_client http(model_->port());
   std::vector<std::int64_t> took;
   for (int i = 0; i < tries; ++i)
-    took.push_back(http.time_to("/v1/chat/completions",
+    took.push_back(http_client(model_.port())
+                       .time_to("/v1/chat/completions",
                                 R"({"model":"m","stream":true,"messages":[{"role":"user","content":"q"}]})",
                                 "\"content\":"));
   std::nth_element(took.begin(), took.begin() + tries / 2, took.end());
   return static_cast<double>(took[tries / 2]) / ns_per_ms;
 }
 
-account house::sign_up(const std::string& name) {
-  const auto reply = setup_->http.post(
-      "/api/v1/signup", "", nlohmann::json{{"username", name}, {"password", "a good password"}}.dump());
-  if (reply.status != 201)
-    throw std::runtime_error("signing up: " + std::to_string(reply.status) + " " + reply.body);
-  return {std::string(field(reply.body, "\"access_token\""))};
+// --- maru -------------------------------------------------------------------------------------------------
+
+house::house(const house_options& options, const model_options& model, const std::filesystem::path& data)
+    : place(model), options_(options) {
+  auto name = (options.folder / "maru-bench-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a folder in " + name);
+  folder_ = name;
+  if (options.keep) std::fprintf(stderr, "in %s\n", name.c_str());
+  write_config(model, data.empty() ? folder_ / "data" : data);
+  start();
+}
+
+house::~house() {
+  server_.stop();
+  std::error_code ignored;
+  if (!options_.keep) std::filesystem::remove_all(folder_, ignored);
+}
+
+void house::write_config(const model_options& model, const std::filesystem::path& data) const {
+  std::ofstream out(folder_ / "maru.toml");
+  out << "[server]\nlisten = \"127.0.0.1:" << port_ << "\"\ndata = \"" << data.string()
+      << "\"\nstatic = \"off\"\n[auth]\nargon2_memory_kib = 1024\nargon2_passes = 1\n"
+      << "[limits]\nconnections_per_user = 0\nmessages_per_minute_per_user = 0\n"
+      << "questions_waiting_per_user = 0\nrequests_per_minute_per_address = 0\n"
+      << "signups_per_minute_per_address = 0\n[log]\nlevel = \"warn\"\n"
+      << "[[provider]]\nname = \"fake\"\nkind = \"openai\"\nurl = \"" << model_.url()
+      << "\"\npool = 1024\nrecovery = \"" << model.recovery
+      << "\"\n[[agent]]\nname = \"maru\"\nprovider = \"fake\"\nmodel = \"fake-model\"\n";
+}
+
+std::vector<std::string> house::command() const {
+  std::vector<std::string> words{options_.server, "serve", "--config", (folder_ / "maru.toml").string()};
+  for (const auto& one : options_.sets)
+    words.insert(words.end(), {"--set", one});
+  return words;
+}
+
+void house::start() {
+  http_.reset();
+  ready_ms_ = start_and_wait(command(), "/readyz");
+  http_ = std::make_unique<http_client>(port_);
+}
+
+void house::begin_start() {
+  http_.reset();
+  server_.start(command());
+}
+
+account house::let_in(const std::string& path, const std::string& name, int status) {
+  const auto reply = http_->post(path, "", nlohmann::json{{"username", name}, {"password", password}}.dump());
+  if (reply.status != status)
+    throw std::runtime_error(path + ": " + std::to_string(reply.status) + " " + reply.body);
+  const auto json = nlohmann::json::parse(reply.body);
+  return {json.at("user").value("id", ""), json.value("access_token", "")};
 }
 
 std::string house::make_room(const account& by) {
-  const auto reply = setup_->http.post("/api/v1/rooms", by.token, R"({"title":"bench","agents":["maru"]})");
+  const auto reply = http_->post("/api/v1/rooms", by.token, R"({"title":"bench","agents":["maru"]})");
   if (reply.status != 201)
     throw std::runtime_error("making a room: " + std::to_string(reply.status) + " " + reply.body);
   return nlohmann::json::parse(reply.body).value("id", "");
+}
+
+std::string house::take_token(std::size_t number) { return sign_up("user" + std::to_string(number)).token; }
+
+seat house::take_seat(std::size_t number) {
+  const auto who = sign_up("user" + std::to_string(number));
+  return {who.token, make_room(who)};
 }
 
 } // namespace maru::bench

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cstdio>
-#include <functional>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -9,69 +9,45 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
-#include "tests/bench/measure.hpp"
+#include "tests/bench/catalogue.hpp"
+#include "tests/bench/machine.hpp"
+#include "tests/bench/peer.hpp"
 
 namespace {
 
 using namespace maru::bench;
 
-struct options {
-  house_options where;
+struct command {
+  options how;
   std::vector<std::string> only;
-  double seconds = 5, warm = 1;
-  std::size_t connections = 2000;
   std::vector<std::size_t> cell; // C D T
-  bool history = false, json = false, list = false;
-
-  [[nodiscard]] span time() const { return {warm, seconds}; }
+  std::size_t rounds = 1;
+  std::string save, compare;
+  bool peer = false, json = false, list = false;
 };
-
-struct measurement {
-  std::string name, help;
-  std::function<row(const options&)> run;
-};
-
-row answers(const options& o, std::size_t users, std::uint32_t delay_ms, std::size_t pieces) {
-  return measure_answers(o.where, {users, delay_ms, pieces, o.history, o.time()});
-}
-
-row posts(const options& o, std::size_t in_flight, std::size_t rooms) {
-  return measure_posts(o.where, {in_flight, rooms, 300, o.time()});
-}
-
-const std::vector<measurement>& measurements() {
-  static const std::vector<measurement> all{
-      {"answers-100", "answers/s, C=100 D=0 T=20", [](const options& o) { return answers(o, 100, 0, 20); }},
-      {"answers-500", "answers/s, C=500 D=20 T=20", [](const options& o) { return answers(o, 500, 20, 20); }},
-      {"first-1", "time to first piece, C=1 D=1 T=20", [](const options& o) { return answers(o, 1, 1, 20); }},
-      {"first-50", "time to first piece, C=50 D=20 T=20",
-       [](const options& o) { return answers(o, 50, 20, 20); }},
-      {"posts-1", "durable posts/s, 1 in flight, 50 rooms", [](const options& o) { return posts(o, 1, 50); }},
-      {"posts-100", "100 in flight, 50 rooms", [](const options& o) { return posts(o, 100, 50); }},
-      {"posts-1000", "1000 in flight, 50 rooms", [](const options& o) { return posts(o, 1000, 50); }},
-      {"posts-room-100", "100 in flight, one room", [](const options& o) { return posts(o, 100, 1); }},
-      {"posts-room-1000", "1000 in flight, one room", [](const options& o) { return posts(o, 1000, 1); }},
-      {"pings-1", "ping/pong, 100 connections, 1 outstanding each",
-       [](const options& o) { return measure_pings(o.where, {100, 1, o.time()}); }},
-      {"pings-16", "ping/pong, 100 connections, 16 outstanding each",
-       [](const options& o) { return measure_pings(o.where, {100, 16, o.time()}); }},
-      {"memory", "resident memory at rest and per idle connection",
-       [](const options& o) { return measure_memory(o.where, o.connections, o.seconds); }},
-  };
-  return all;
-}
 
 // A name means itself; what is no name means all that begin so.
-bool wanted(const options& o, const std::string& name) {
-  if (o.only.empty()) return o.cell.empty();
+bool wanted(const command& c, const std::string& name) {
+  if (c.only.empty()) return c.cell.empty();
   const auto is_name = [](const std::string& word) {
     return std::any_of(measurements().begin(), measurements().end(),
                        [&](const auto& one) { return one.name == word; });
   };
-  return std::any_of(o.only.begin(), o.only.end(), [&](const std::string& word) {
+  return std::any_of(c.only.begin(), c.only.end(), [&](const std::string& word) {
     return word == name || (!is_name(word) && name.starts_with(word));
   });
+}
+
+std::vector<measurement> chosen(const command& c) {
+  std::vector<measurement> out;
+  for (const auto& one : measurements())
+    if (wanted(c, one.name)) out.push_back(one);
+  if (!c.cell.empty())
+    out.push_back(answers_cell(c.cell[0], static_cast<std::uint32_t>(c.cell[1]), c.cell[2]));
+  if (out.empty()) throw std::runtime_error("there is no such measurement; --list tells them");
+  return out;
 }
 
 void raise_open_files() {
@@ -81,51 +57,122 @@ void raise_open_files() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-std::uint64_t run(const options& o) {
-  std::vector<row> rows;
-  std::uint64_t failed = 0;
-  const auto take = [&](row one) {
-    failed += one.failed.count();
-    rows.push_back(std::move(one));
-    if (!o.json) print_table({rows.back()});
-  };
-  for (const auto& one : measurements())
-    if (wanted(o, one.name)) take(one.run(o));
-  if (!o.cell.empty()) take(answers(o, o.cell[0], static_cast<std::uint32_t>(o.cell[1]), o.cell[2]));
-  if (o.json) print_json(rows);
-  return failed;
+nlohmann::json read_json(const std::string& file) {
+  std::ifstream in(file);
+  auto out = nlohmann::json::parse(in, nullptr, false);
+  if (out.is_discarded()) throw std::runtime_error("not a saved run: " + file);
+  return out;
+}
+
+class run {
+public:
+  explicit run(const command& c) : c_(c), about_(about_this_run(c.how.where.server, c.how.where.folder)) {}
+
+  int all();
+
+private:
+  void measure(const measurement& what);
+  void take(rounds one);
+  int tell_smoke() const;
+
+  const command& c_;
+  const nlohmann::json about_;
+  std::vector<rounds> done_;
+};
+
+// With a peer the two take turns, so that both meet the same weather.
+void run::measure(const measurement& what) {
+  rounds mine, theirs;
+  const bool beside = c_.peer && what.run_at;
+  for (std::size_t i = 0; i < c_.rounds; ++i) {
+    mine.add(what.run(c_.how));
+    if (beside)
+      theirs.add(what.run_at(c_.how,
+                             [](const model_options& model) { return std::make_unique<peer_house>(model); }));
+  }
+  auto both = beside ? ratio(mine, theirs, mine.measurement + ": maru / bare ws") : rounds{};
+  take(std::move(mine));
+  if (!beside) return;
+  take(std::move(theirs));
+  take(std::move(both));
+}
+
+void run::take(rounds one) {
+  if (!c_.json) print_table(one);
+  done_.push_back(std::move(one));
+}
+
+// For ctest: a measurement that gives no figures or meets a failure has failed. No time is asserted.
+int run::tell_smoke() const {
+  const auto good = std::count_if(done_.begin(), done_.end(), [](const rounds& one) {
+    return one.failed.count() == 0 && !one.lines.empty() && one.lines.front().median() > 0;
+  });
+  const auto bad = static_cast<std::ptrdiff_t>(done_.size()) - good;
+  std::printf("bench: %td passed, %td failed\n", good, bad);
+  return bad == 0 ? 0 : 1;
+}
+
+int run::all() {
+  const auto then = c_.compare.empty() ? nlohmann::json() : read_json(c_.compare);
+  if (c_.peer) prepare_peer();
+  if (!c_.json)
+    for (const auto& [name, value] : about_.items())
+      std::printf("%s: %s\n", name.c_str(),
+                  (value.is_string() ? value.get<std::string>() : value.dump()).c_str());
+  for (const auto& one : chosen(c_))
+    measure(one);
+  const auto json = to_json(done_, about_);
+  if (c_.json) std::printf("%s\n", json.dump(2).c_str());
+  if (!c_.save.empty() && !(std::ofstream(c_.save) << json.dump(2) << "\n"))
+    throw std::runtime_error("cannot write " + c_.save);
+  if (then.is_object()) print_comparison(done_, then);
+  if (c_.how.smoke) return tell_smoke();
+  return std::all_of(done_.begin(), done_.end(), [](const rounds& one) { return one.failed.count() == 0; })
+             ? 0
+             : 1;
+}
+
+void declare(CLI::App& app, command& c) {
+  auto& where = c.how.where;
+  app.add_option("measurement", c.only, "Which to run, by name or its beginning; without: all");
+  app.add_option("--seconds", c.how.seconds, "How long each is measured");
+  app.add_option("--warm", c.how.warm, "How long before that it runs uncounted, in seconds");
+  app.add_option("--rounds", c.rounds, "How often each is measured")->check(CLI::Range(1, 1000));
+  app.add_option("--connections", c.how.connections, "Idle connections for `memory`");
+  app.add_option("--cell", c.cell, "C D T: answers with C users, pieces D ms apart, T pieces")->expected(3);
+  app.add_option("--server", where.server, "The maru binary");
+  app.add_option("--folder", where.folder, "Where temporary folders are made: the disk that is measured");
+  app.add_option("--set", where.sets, "KEY=VALUE for the server; may be repeated")->take_all();
+  app.add_option("--save", c.save, "Write the run to this file, as JSON");
+  app.add_option("--compare", c.compare, "A saved run: what is measured now, divided by that");
+  app.add_flag("--peer", c.peer,
+               "Where it can do the same, a bare `ws` server of Node takes turns with maru");
+  app.add_flag("--history", c.how.history, "The model is told the turns before");
+  app.add_flag("--keep", where.keep, "Leave the server's folder, and filled databases for the next run");
+  app.add_flag("--smoke", c.how.smoke, "Little of everything: only whether it works");
+  app.add_flag("--json", c.json, "Print JSON");
+  app.add_flag("--list", c.list, "Print what can be measured");
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Measures the maru server: answers, latency, durable posts, pings, memory"};
-  options o;
-  o.where.server = MARU_BINARY;
-  o.where.folder = std::filesystem::temp_directory_path();
-  app.add_option("measurement", o.only, "Which to run, by name or its beginning; without: all");
-  app.add_option("--seconds", o.seconds, "How long each is measured");
-  app.add_option("--warm", o.warm, "How long before that it runs uncounted, in seconds");
-  app.add_option("--connections", o.connections, "Idle connections for `memory`");
-  app.add_option("--cell", o.cell, "C D T: answers with C users, pieces D ms apart, T pieces")->expected(3);
-  app.add_option("--server", o.where.server, "The maru binary");
-  app.add_option("--folder", o.where.folder,
-                 "Where the temporary folders are made: the disk that is measured");
-  app.add_option("--set", o.where.sets, "KEY=VALUE for the server; may be repeated")->take_all();
-  app.add_flag("--history", o.history, "The model is told the turns before");
-  app.add_flag("--keep", o.where.keep, "Leave the server's folder");
-  app.add_flag("--json", o.json, "Print JSON");
-  app.add_flag("--list", o.list, "Print what can be measured");
+  CLI::App app{"Measures the maru server"};
+  command c;
+  c.how.where.server = MARU_BINARY;
+  c.how.where.folder = std::filesystem::temp_directory_path();
+  declare(app, c);
   CLI11_PARSE(app, argc, argv);
-  if (o.list) {
+  if (c.list) {
     for (const auto& one : measurements())
-      std::printf("%-16s %s\n", one.name.c_str(), one.help.c_str());
+      std::printf("%-18s %s\n", one.name.c_str(), one.help.c_str());
     return 0;
   }
+  if (c.how.smoke) c.how.seconds = c.how.warm = 0.1;
   ::signal(SIGPIPE, SIG_IGN);
   raise_open_files();
   try {
-    return run(o) == 0 ? 0 : 1;
+    return run(c).all();
   } catch (const std::exception& e) {
     std::cerr << e.what() << "\n";
     return 2;

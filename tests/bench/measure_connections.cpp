@@ -40,20 +40,20 @@ private:
   std::uint64_t next_ = 1, awaited_ = 1;
 };
 
-std::vector<account> people(house& home, std::size_t count) {
-  std::vector<account> out;
+std::vector<std::string> tokens(place& at, std::size_t count) {
+  std::vector<std::string> out;
   for (std::size_t i = 0; i < count; ++i)
-    out.push_back(home.sign_up("user" + std::to_string(i)));
+    out.push_back(at.take_token(i));
   return out;
 }
 
-std::vector<std::unique_ptr<pinger>> enter(house& home, loop& on, const std::vector<account>& who,
+std::vector<std::unique_ptr<pinger>> enter(place& at, loop& on, const std::vector<std::string>& tokens,
                                            tally& all) {
   std::vector<std::unique_ptr<pinger>> out;
-  for (const auto& one : who) {
+  for (const auto& one : tokens) {
     auto made = std::make_unique<pinger>(all);
     std::string why;
-    if (!made->open(home.port(), one.token, why)) {
+    if (!made->open(at.port(), one, why)) {
       all.failed.add(why);
       continue;
     }
@@ -67,40 +67,38 @@ std::vector<std::unique_ptr<pinger>> enter(house& home, loop& on, const std::vec
 
 } // namespace
 
-row measure_pings(const house_options& where, const pings_options& what) {
-  house home(where, 1, 0);
+row measure_pings(place& at, const pings_options& what) {
   loop on;
   tally all;
-  const auto links = enter(home, on, people(home, what.connections), all);
+  const auto links = enter(at, on, tokens(at, what.connections), all);
   for (const auto& one : links)
     for (std::size_t i = 0; i < what.window; ++i)
       one->ping();
   on.run(now_ns() + static_cast<std::int64_t>(what.time.warm_s * 1e9));
 
   const auto pongs = all.pongs;
-  const auto cpu = home.used().cpu_seconds;
-  const auto begin = now_ns();
-  on.run(begin + static_cast<std::int64_t>(what.time.seconds * 1e9));
-  const auto seconds = static_cast<double>(now_ns() - begin) / 1e9;
+  const stopwatch watch(at.server());
+  on.run_for(what.time.seconds, [&] { return all.pongs > pongs; });
+  const auto took = watch.stop();
   const auto made = static_cast<double>(all.pongs - pongs);
-  const auto server_cpu = home.used().cpu_seconds - cpu;
 
   row out;
   out.measurement = "pings: " + std::to_string(what.connections) + " connections, " +
-                    std::to_string(what.window) + " outstanding each";
+                    std::to_string(what.window) + " outstanding each" + (at.bare() ? ", bare ws" : "");
   out.failed = std::move(all.failed);
-  out.figures = {{"pongs", made / seconds, "/s"},
-                 {"server CPU per 1,000,000 pongs", made > 0 ? server_cpu / made * 1e6 : 0, "s"}};
+  if (made == 0) out.failed.add("not one pong");
+  out.figures = {{"pongs", made / took.seconds, "/s"}};
+  add_costs(out, took, made, 1'000'000, "pong");
   return out;
 }
 
 row measure_memory(const house_options& where, std::size_t connections, double seconds) {
-  house home(where, 1, 0);
+  house home(where, {});
   loop on;
-  const auto settle = [&] { on.run(now_ns() + ns_per_s); };
+  const auto settle = [&] { on.run(now_ns() + static_cast<std::int64_t>(std::min(seconds, 1.0) * 1e9)); };
   settle();
   const auto at_rest = home.used().resident_kb;
-  const auto who = people(home, connections);
+  const auto who = tokens(home, connections);
   settle();
   const auto before = home.used().resident_kb;
 
@@ -115,8 +113,7 @@ row measure_memory(const house_options& where, std::size_t connections, double s
 
   row out;
   out.measurement = "memory: " + std::to_string(connections) + " idle connections";
-  out.figures = {{"start to ready", home.ready_ms(), "ms"},
-                 {"resident at rest", at_rest / 1024, "MiB"},
+  out.figures = {{"resident at rest", at_rest / 1024, "MiB"},
                  {"resident after the accounts were made", before / 1024, "MiB"},
                  {"resident with the connections", with / 1024, "MiB"},
                  {"per idle connection",

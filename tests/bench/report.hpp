@@ -5,12 +5,17 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 namespace maru::bench {
+
+struct spent;
 
 // What went wrong, counted by its kind.
 class failures {
 public:
   void add(std::string_view what, std::uint64_t times = 1);
+  void add(const failures& more);
   [[nodiscard]] std::uint64_t count() const;
   struct kind {
     std::string what;
@@ -28,11 +33,15 @@ struct figure {
   std::string unit;
 };
 
+// One round of one measurement.
 struct row {
   std::string measurement;
   std::vector<figure> figures;
   failures failed;
 };
+
+// What `count` of something, each `thing`, took of the server, the clients and the model server.
+void add_costs(row& to, const spent& what, double count, double each, const std::string& thing);
 
 class samples {
 public:
@@ -40,12 +49,36 @@ public:
   void clear() { values_.clear(); }
   [[nodiscard]] std::size_t size() const { return values_.size(); }
   [[nodiscard]] double percentile_ms(double p);
+  [[nodiscard]] double most_ms() { return percentile_ms(100); }
 
 private:
   std::vector<std::int64_t> values_;
 };
 
-void print_table(const std::vector<row>& rows);
-void print_json(const std::vector<row>& rows);
+// All rounds of one measurement.
+struct rounds {
+  struct line {
+    std::string name, unit;
+    std::vector<double> values;
+
+    [[nodiscard]] double median() const;
+    [[nodiscard]] double least() const;
+    [[nodiscard]] double most() const;
+  };
+  std::string measurement;
+  std::vector<line> lines;
+  failures failed;
+
+  void add(const row& one);
+  [[nodiscard]] const line* find(std::string_view name) const;
+};
+
+// Round by round; what only one of them knows is left out.
+rounds ratio(const rounds& one, const rounds& other, const std::string& name);
+
+void print_table(const rounds& one);
+nlohmann::json to_json(const std::vector<rounds>& all, const nlohmann::json& about);
+// The medians of now, divided by those of then.
+void print_comparison(const std::vector<rounds>& now, const nlohmann::json& then);
 
 } // namespace maru::bench

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <stdexcept>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -82,24 +83,56 @@ bool link::upgrade(std::uint16_t port, const std::string& token) {
                             token + "\r\n\r\n");
 }
 
+// What is in `in_` ends the upgrade: says hello, and leaves what came behind the reply.
+bool link::greeted() {
+  const auto end = in_.find("\r\n\r\n");
+  if (end == std::string::npos || !in_.starts_with("HTTP/1.1 101")) return false;
+  in_.erase(0, end + 4);
+  send(R"({"type":"hello"})");
+  flush();
+  return true;
+}
+
 bool link::open(std::uint16_t port, const std::string& token, std::string& why) {
   why = "cannot connect";
   if (!upgrade(port, token)) return false;
   std::array<char, 4096> buffer;
-  auto end = std::string::npos;
-  while ((end = in_.find("\r\n\r\n")) == std::string::npos) {
+  while (in_.find("\r\n\r\n") == std::string::npos) {
     const auto n = ::recv(fd_, buffer.data(), buffer.size(), 0);
     why = "no reply to the upgrade";
     if (n <= 0) return false;
     in_.append(buffer.data(), static_cast<std::size_t>(n));
   }
   why = "refused: " + in_.substr(0, in_.find('\r'));
-  if (!in_.starts_with("HTTP/1.1 101")) return false;
-  in_.erase(0, end + 4);
   ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
-  send(R"({"type":"hello"})");
-  flush();
+  return greeted();
+}
+
+bool link::dial(std::uint16_t port, const std::string& token) {
+  in_.clear();
+  out_.clear();
+  if (!upgrade(port, token)) return false;
+  upgrading_ = true;
+  ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
   return true;
+}
+
+void link::stop_reading() {
+  stopped_ = true;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_, nullptr);
+}
+
+void link::sip(std::size_t bytes) {
+  std::vector<char> cup(bytes);
+  if (fd_ >= 0) receive(cup);
+}
+
+void link::read_on() {
+  if (!std::exchange(stopped_, false) || fd_ < 0) return;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = this;
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_, &event);
 }
 
 void link::send(std::string_view text) {
@@ -131,6 +164,7 @@ void link::close(int code) {
   if (fd_ < 0) return;
   ::close(fd_);
   fd_ = -1;
+  waits_to_write_ = stopped_ = upgrading_ = false;
   on_closed(code);
 }
 
@@ -139,6 +173,14 @@ void link::receive(std::vector<char>& scratch) {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return close(0);
   const std::string_view bytes(scratch.data(), static_cast<std::size_t>(n));
+  if (upgrading_) {
+    in_.append(bytes);
+    if (in_.find("\r\n\r\n") == std::string::npos) return;
+    upgrading_ = false;
+    if (!greeted()) return close(0);
+    in_.erase(0, take_frames(in_));
+    return;
+  }
   if (in_.empty()) {
     const auto used = take_frames(bytes);
     if (fd_ >= 0) in_ = bytes.substr(used);
@@ -193,7 +235,7 @@ void loop::add(link& one) {
   event.data.ptr = &one;
   ::epoll_ctl(epoll_, EPOLL_CTL_ADD, one.fd_, &event);
   // The reply to the upgrade may have brought more than itself.
-  if (!one.in_.empty()) one.in_.erase(0, one.take_frames(one.in_));
+  if (!one.in_.empty() && !one.upgrading_) one.in_.erase(0, one.take_frames(one.in_));
 }
 
 void loop::flush_all() {
@@ -206,9 +248,10 @@ void loop::run(std::int64_t until_ns, const std::function<bool()>& enough) {
   constexpr std::int64_t ns_per_ms = 1'000'000;
   std::array<epoll_event, 512> events;
   for (;;) {
+    const bool done = enough && enough(); // which may send
     flush_all();
     const auto left = until_ns - now_ns();
-    if (left <= 0 || (enough && enough())) return;
+    if (left <= 0 || done) return;
     const auto wait = static_cast<int>(std::min<std::int64_t>(left / ns_per_ms + 1, 1000));
     const auto n = ::epoll_wait(epoll_, events.data(), events.size(), wait);
     for (int i = 0; i < n; ++i) {
@@ -218,6 +261,13 @@ void loop::run(std::int64_t until_ns, const std::function<bool()>& enough) {
       if (one.fd_ >= 0 && (event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) one.receive(scratch_);
     }
   }
+}
+
+void loop::run_for(double seconds, const std::function<bool()>& something) {
+  constexpr std::int64_t patience_ns = 15'000'000'000;
+  const auto end = now_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  run(end);
+  run(end + patience_ns, something);
 }
 
 // --- reading what the server writes --------------------------------------------------------------------
@@ -257,11 +307,13 @@ http_client::~http_client() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-bool http_client::send_request(const std::string& path, const std::string& token, const std::string& body) {
+bool http_client::send_request(const char* method, const std::string& path, const std::string& token,
+                               const std::string& body) {
   if (fd_ < 0) fd_ = connect_to(port_);
   if (fd_ < 0) return false;
   in_.clear();
-  std::string text = "POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
+  std::string text =
+      method + (" " + path) + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
   if (!token.empty()) text += "Authorization: Bearer " + token + "\r\n";
   return write_all(fd_, text + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
 }
@@ -274,8 +326,9 @@ bool http_client::more() {
   return true;
 }
 
-http_reply http_client::post(const std::string& path, const std::string& token, const std::string& body) {
-  if (!send_request(path, token, body)) return {};
+http_reply http_client::ask(const char* method, const std::string& path, const std::string& token,
+                            const std::string& body) {
+  if (!send_request(method, path, token, body)) return {};
   auto end = std::string::npos;
   while ((end = in_.find("\r\n\r\n")) == std::string::npos)
     if (!more()) return {};
@@ -289,14 +342,12 @@ http_reply http_client::post(const std::string& path, const std::string& token, 
 }
 
 std::int64_t http_client::time_to(const std::string& path, const std::string& body, std::string_view mark) {
+  if (fd_ < 0) fd_ = connect_to(port_);
   const auto start = now_ns();
-  std::int64_t took = -1;
-  if (!send_request(path, "", body)) return took;
-  do {
+  if (!send_request("POST", path, "", body)) return -1;
+  while (in_.find(mark) == std::string::npos)
     if (!more()) return -1;
-    if (took < 0 && in_.find(mark) != std::string::npos) took = now_ns() - start;
-  } while (!in_.ends_with("\r\n0\r\n\r\n"));
-  return took;
+  return now_ns() - start;
 }
 
 } // namespace maru::bench
