@@ -18,10 +18,12 @@ void room_state::start() {
 void room_state::load() {
   loaded = false;
   const auto number = ++loads;
+  // A refused commit is often the first of many resends: then all that can be remembered is read.
+  const auto commands = number == 1 ? limits::room_commands_at_start : limits::room_recent_commands;
   read_into(
       self, svc.store, caf::actor_cast<room_self>(self),
-      [room = id, number](storage::reader& from) {
-        return room_read{number, "", from.image(room, limits::room_recent_commands)};
+      [room = id, number, commands](storage::reader& from) {
+        return room_read{number, "", from.image(room, commands)};
       },
       [number](std::string why) { return room_read{number, std::move(why), {}}; }, svc.under(id));
 }

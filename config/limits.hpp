@@ -44,6 +44,7 @@ inline constexpr std::size_t room_commits_under_way = 4096; // posts of one room
 inline constexpr std::size_t room_answers_unfinished = 512; // each holds its text in memory
 inline constexpr std::size_t agent_questions_waiting = 256; // of one agent in one room
 inline constexpr std::size_t room_recent_commands = 1024;   // resends found without reading
+inline constexpr std::size_t room_commands_at_start = 64;   // of these; reading all takes milliseconds
 inline constexpr std::size_t store_queue_bytes = 268'435'456;
 inline constexpr std::size_t commit_group_steps = 1024; // one transaction
 inline constexpr std::size_t reads_waiting = 65'536;
