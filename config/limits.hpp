@@ -65,13 +65,15 @@ inline constexpr std::uint32_t http_idle_timeout_ms = 60'000;
 inline constexpr std::uint32_t http_request_timeout_ms = 30'000; // a whole request has to come in this time
 inline constexpr std::uint32_t heartbeat_ms = 30'000;
 inline constexpr std::uint32_t write_timeout_ms = 30'000;
+inline constexpr std::uint32_t stream_comment_ms = 15'000; // on an event stream; the contract names it
+inline constexpr std::uint32_t stream_retry_ms = 2'000;    // below it, at random: not all come back at once
 // A whole reply has write_timeout_ms and the time that this rate gives: a piece now and then is not enough.
 inline constexpr std::int64_t http_read_bytes_per_second_least = 16'384;
 
 // What net/ keeps and how long it waits.
 inline constexpr std::size_t outbox_merge_frames = 1024; // how far back a waiting delta looks for its like
 inline constexpr std::size_t outbox_gather_frames =
-    256; // in one write; two parts each, the kernel takes 1024
+    256; // in one write; up to three parts each, the kernel takes 1024
 inline constexpr std::uint32_t attach_timeout_ms = 10'000; // from hello to a session, inside the server
 inline constexpr std::uint32_t close_timeout_ms = 3'000;   // what a peer may take for the closing handshake
 inline constexpr std::uint32_t heartbeats_missed = 2;      // then the peer counts as gone

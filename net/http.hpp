@@ -13,8 +13,9 @@ namespace maru::net {
 
 struct http_request {
   std::string method; // HEAD counts as GET here
+  bool head = false;
   std::string target;
-  std::string host, authorization, cookie, if_none_match;
+  std::string host, authorization, cookie, if_none_match, last_event_id;
   std::string body;
   std::uint64_t from = 0;    // the address_key of the peer
   bool from_browser = false; // it named its origin
@@ -25,6 +26,9 @@ struct http_reply {
   std::string type; // of the body; "" none
   std::string body;
   std::string_view file; // instead of `body`: lives as long as the server
+  bool sized = true;     // false: a body without a length known now
+  bool page = false;     // of the browser client, with its headers
+  std::string_view cache = "no-store"; // Cache-Control; a literal
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
