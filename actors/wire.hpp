@@ -31,7 +31,8 @@ struct frame {
 };
 using frame_ptr = std::shared_ptr<const frame>;
 
-// A WebSocket or an event stream as actors see it. All calls are thread-safe and return at once; after close() they do nothing.
+// A WebSocket or an event stream as actors see it. All calls are thread-safe and return at once; after
+// close() they do nothing.
 class connection {
 public:
   virtual ~connection() = default;

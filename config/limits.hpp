@@ -82,6 +82,7 @@ inline constexpr std::uint32_t net_tick_ms = 250;              // how exactly ne
 inline constexpr std::uint32_t accept_pause_ms = 100;          // when the process is out of descriptors
 inline constexpr std::size_t addresses_remembered = 65'536; // whose requests are counted; each some 150 bytes
 inline constexpr std::uint32_t ticket_ms = 60'000;          // the contract names it
+inline constexpr std::uint32_t preflight_kept_seconds = 7'200; // what browsers take at most
 inline constexpr std::size_t tickets = 65'536; // each some 300 bytes; more than sign in within a minute
 inline constexpr std::size_t read_chunk_bytes = 16'384;     // of a long message or body
 inline constexpr std::size_t read_buffer_kept_bytes = 1023; // by an idle connection

@@ -68,7 +68,7 @@ private:
   void decide(const refusal& how);
   void say(const std::string& piece);
   void wake() {
-    home_->post([self = shared_from_this()] { self->flush(); });
+    home_->post_soon([self = shared_from_this()] { self->flush(); });
   }
   void flush();
   void stall();
@@ -158,7 +158,8 @@ void stream_connection::abandon() {
 void stream_connection::serve(stream_socket socket) {
   socket_.emplace(std::move(socket));
   home_->add(shared_from_this());
-  // A peer that vanished without a word takes no more: the comments would wait for it for a quarter of an hour.
+  // A peer that vanished without a word takes no more: the comments would wait for it for a quarter of an
+  // hour.
   const unsigned most = limits::write_timeout_ms;
   ::setsockopt(socket_->native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &most, sizeof most);
   last_comment_ = now();

@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 
 #include "config/limits.hpp"
+#include "net/cors.hpp"
 #include "net/event_stream.hpp"
 #include "net/headers.hpp"
 #include "net/http_message.hpp"
@@ -75,10 +76,10 @@ private:
   std::shared_ptr<event_stream> stream_; // until it is decided
   http_reply reply_;
   std::string head_;
-  std::string method_, path_, request_id_; // of the request under way
-  std::int64_t since_ = 0;                 // of the phase; while writing, of its last progress
-  std::int64_t write_until_ = 0;           // progress or not
-  std::uint32_t turn_ = 0;                 // a reply to an older one is late
+  std::string method_, path_, request_id_, origin_; // of the request under way
+  std::int64_t since_ = 0;                          // of the phase; while writing, of its last progress
+  std::int64_t write_until_ = 0;                    // progress or not
+  std::uint32_t turn_ = 0;                          // a reply to an older one is late
   phase phase_ = phase::idle;
   bool keep_alive_ = true;
   bool old_http_ = false;
@@ -157,6 +158,7 @@ void http_connection::refuse_malformed(const error_code& why) {
   request_id_ = uuid::v7(home_->shared().with.time.unix_ms()).str();
   method_ = "?";
   path_ = "?";
+  origin_.clear();
   if (why == http::error::body_limit || why == http::error::buffer_overflow)
     return reply(problem(
         {code::too_large, "a body may have " + std::to_string(limits::http_body_bytes) + " bytes", 0}));
@@ -195,6 +197,7 @@ void http_connection::dispatch(request_message request) {
   method_ = view(request.method_string());
   const auto target = view(request.target());
   path_ = target.substr(0, target.find('?')); // a query may hold a ticket
+  origin_ = field(request, http::field::origin);
   const auto id = view(request["X-Request-Id"]);
   request_id_ = sane_request_id(id) ? std::string{id} : uuid::v7(home_->shared().with.time.unix_ms()).str();
   if (wants_websocket(request))
@@ -249,16 +252,19 @@ void http_connection::begin_stream(const actors::identity& who, const actors::op
   reply_ = stream_reply();
   write_head();
   keep_alive_ = kept;
-  stream_ = open_stream(home_, {who, what, std::move(head_), !old_http_,
-                                [self = shared_from_this()](const refusal& how) { self->stream_decided(how); }});
+  stream_ =
+      open_stream(home_, {who, what, std::move(head_), !old_http_,
+                          [self = shared_from_this()](const refusal& how) { self->stream_decided(how); }});
 }
 
 void http_connection::stream_decided(const refusal& how) {
   if (how) return reply(problem(how));
   log_reply();
   phase_ = phase::over;
-  std::exchange(stream_, nullptr)->serve(std::move(socket_));
+  const auto stream = std::exchange(stream_, nullptr);
+  stream->serve(std::move(socket_));
   home_->remove(*this);
+  if (home_->shared().with.draining) stream->drain();
 }
 
 void http_connection::reply(http_reply out) {
@@ -287,6 +293,7 @@ void http_connection::reply(http_reply out) {
 
 void http_connection::write_head() {
   const auto& with = home_->shared().with;
+  allow_origin(reply_, with.settings, origin_);
   head_ = head_of(reply_, {with.time.unix_ms(), request_id_, old_http_, keep_alive_,
                            reply_.page ? with.standing.pages : with.standing.api});
 }

@@ -39,6 +39,10 @@ http_request seen(const request_message& request, std::uint64_t from) {
   out.cookie = field(request, http::field::cookie);
   out.if_none_match = field(request, http::field::if_none_match);
   out.last_event_id = view(request["Last-Event-ID"]);
+  out.accept_encoding = field(request, http::field::accept_encoding);
+  out.origin = field(request, http::field::origin);
+  out.fetch_site = view(request["Sec-Fetch-Site"]);
+  out.asks_first = request.find(http::field::access_control_request_method) != request.end();
   out.from = from;
   out.from_browser =
       request.find(http::field::origin) != request.end() || request.find("Sec-Fetch-Mode") != request.end();
@@ -47,7 +51,10 @@ http_request seen(const request_message& request, std::uint64_t from) {
 
 std::string head_of(const http_reply& reply, const head_facts& facts) {
   std::string out;
-  out.append("HTTP/1.1 ").append(std::to_string(reply.status)).append(" ").append(reason_phrase(reply.status));
+  out.append("HTTP/1.1 ")
+      .append(std::to_string(reply.status))
+      .append(" ")
+      .append(reason_phrase(reply.status));
   const auto add = [&](std::string_view name, std::string_view value) {
     out.append("\r\n").append(name).append(": ").append(value);
   };

@@ -34,8 +34,9 @@ tcp::endpoint as_tcp(const stream_socket::endpoint_type& from) {
 }
 
 std::string text_of(const tcp::endpoint& at) {
-  const auto host = at.address().is_v6() ? "[" + at.address().to_string() + "]" : at.address().to_string();
-  return host + ":" + std::to_string(at.port());
+  std::string out = at.address().is_v6() ? "[" : "";
+  out.append(at.address().to_string()).append(at.address().is_v6() ? "]:" : ":");
+  return out.append(std::to_string(at.port()));
 }
 
 // 0: somebody listens there; else what connecting to it says.
@@ -52,7 +53,7 @@ int try_to_connect(const std::string& path) {
 
 // What a server that was killed has left may go; nothing else.
 void make_way(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) {
     if (errno == ENOENT) return;
     throw std::runtime_error(words_for(errno));
@@ -68,14 +69,14 @@ void make_way(const std::string& path) {
 } // namespace
 
 socket_file::socket_file(std::string path) : path_(std::move(path)) {
-  struct stat made {};
+  struct stat made{};
   if (::lstat(path_.c_str(), &made) != 0) return;
   device_ = made.st_dev;
   inode_ = made.st_ino;
 }
 
 socket_file::~socket_file() {
-  struct stat found {};
+  struct stat found{};
   if (::lstat(path_.c_str(), &found) != 0) return;
   if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
 }
@@ -127,7 +128,8 @@ void listener::close() {
 address_key key_of_peer(const stream_socket::endpoint_type& peer) {
   if (peer.data()->sa_family == AF_UNIX) return uncounted;
   const auto from = as_tcp(peer).address();
-  return key_of((from.is_v4() ? make_address_v6(asio::ip::v4_mapped, from.to_v4()) : from.to_v6()).to_bytes());
+  return key_of(
+      (from.is_v4() ? make_address_v6(asio::ip::v4_mapped, from.to_v4()) : from.to_v6()).to_bytes());
 }
 
 } // namespace maru::net

@@ -49,8 +49,8 @@ private:
   std::optional<socket_file> file_;
 };
 
-// What an address may do is counted under this. Whoever comes through a socket file was let in by its mode and is
-// in practice a proxy, behind which are many: it counts by itself.
+// What an address may do is counted under this. Whoever comes through a socket file was let in by its mode
+// and is in practice a proxy, behind which are many: it counts by itself.
 address_key key_of_peer(const stream_socket::endpoint_type& peer);
 
 } // namespace maru::net

@@ -21,8 +21,8 @@ namespace maru::net {
 // Room for what stands before a frame: a chunk's size, `id: ` and `data: `.
 inline constexpr std::size_t frame_header_bytes = 56;
 
-// How frames are set apart on the wire: as WebSocket frames, or as server-sent events, each in an HTTP chunk or
-// not.
+// How frames are set apart on the wire: as WebSocket frames, or as server-sent events, each in an HTTP chunk
+// or not.
 enum class framing : std::uint8_t { websocket, events, chunked_events };
 
 // What waits to be written to one connection. Invariants: frames leave in the order they came; a delta joins
@@ -38,9 +38,9 @@ public:
 
   bool push(actors::frame_ptr out);
   bool answer(actors::frame_ptr out, std::size_t bytes); // null: only gives the credit back
-  bool control(std::vector<char> wire); // bytes that go out as they are
-  bool finish(close_code why);          // a close frame, after what waits where that makes sense
-  bool finish();                        // the same without a close frame
+  bool control(std::vector<char> wire);                  // bytes that go out as they are
+  bool finish(close_code why); // a close frame, after what waits where that makes sense
+  bool finish();               // the same without a close frame
   // True: less than outbox_low_bytes wait. False: wrote() will tell, once; or the outbox is closed.
   bool low_or_tell();
 

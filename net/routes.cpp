@@ -6,8 +6,10 @@
 
 #include "config/limits.hpp"
 #include "net/api_json.hpp"
+#include "net/cors.hpp"
 #include "net/decode.hpp"
 #include "net/json_out.hpp"
+#include "net/static_files.hpp"
 #include "net/url.hpp"
 
 namespace maru::net {
@@ -23,8 +25,6 @@ struct visit {
   std::vector<uuid> ids;
 };
 using handler = step (*)(const visit&);
-
-constexpr std::string_view cookie_name = "maru_refresh";
 
 // Renders the reply expected, and whatever else came.
 template <class Expected, class Render>
@@ -49,40 +49,62 @@ auto rendered(int status) {
 
 // --- sign-in -------------------------------------------------------------------------------------------
 
+bool by_https(const config::settings& settings) { return settings.server.public_url.starts_with("https:"); }
+
+// With the prefix no page of a neighbour, and nobody between, can put a cookie of their own in its place;
+// browsers take the prefix by https alone. `__Host-` would want the path to be /, and the cookie sent with
+// every file.
+std::string_view cookie_name(const config::settings& settings) {
+  return by_https(settings) ? "__Secure-maru_refresh" : "maru_refresh";
+}
+
 std::string refresh_cookie(const config::settings& settings, std::string_view value, bool keep) {
-  std::string out;
-  out.append(cookie_name)
-      .append("=")
-      .append(value)
-      .append("; HttpOnly; SameSite=Strict; Path=/api/v1; Max-Age=");
+  std::string out{cookie_name(settings)};
+  out.append("=").append(value).append("; HttpOnly; SameSite=Strict; Path=/api/v1; Max-Age=");
   out += std::to_string(keep ? std::uint64_t{settings.auth.refresh_token_days} * 24 * 60 * 60 : 0);
-  if (settings.server.public_url.starts_with("https:")) out += "; Secure";
+  if (by_https(settings)) out += "; Secure";
   return out;
 }
 
+std::string refresh_token_in(const visit& v) {
+  return cookie_value(v.request.cookie, cookie_name(v.with.settings));
+}
+
+// A page of a stranger must not sign a browser in as somebody else: it gets no cookie.
 auto signed_in(const visit& v, int status) {
-  const bool browser = v.request.from_browser || !cookie_value(v.request.cookie, cookie_name).empty();
-  return expecting<api::signed_in>(
-      [status, browser, &settings = v.with.settings](const api::signed_in& what) {
-        auto out = json_reply(status, to_json(what));
-        if (browser)
-          out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, what.refresh_token, true));
-        return out;
-      });
+  const bool browser = v.request.from_browser || !refresh_token_in(v).empty();
+  const bool keeps = browser && !is_foreign(v.with.settings, v.request);
+  return expecting<api::signed_in>([status, keeps, &settings = v.with.settings](const api::signed_in& what) {
+    auto out = json_reply(status, to_json(what));
+    if (keeps) out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, what.refresh_token, true));
+    return out;
+  });
 }
 
 step post_signup(const visit& v) { return ask(v, decode_signup(v.request.body), signed_in(v, 201)); }
 step post_login(const visit& v) { return ask(v, decode_login(v.request.body), signed_in(v, 200)); }
 
+// A browser sends the cookie along whoever's page asks; SameSite lets those of neighbours through.
+bool is_forged(const visit& v, std::string_view cookie, std::string_view token) {
+  return !cookie.empty() && token == cookie && bearer_token(v.request.authorization).empty() &&
+         is_foreign(v.with.settings, v.request);
+}
+
+http_reply refuse_forged() { return problem({code::forbidden, "another site asks, by the cookie alone", 0}); }
+
 step post_refresh(const visit& v) {
-  const auto cookie = cookie_value(v.request.cookie, cookie_name);
-  return ask(v, decode_refresh(v.request.body, cookie), signed_in(v, 200));
+  const auto cookie = refresh_token_in(v);
+  auto what = decode_refresh(v.request.body, cookie);
+  if (what && is_forged(v, cookie, what->refresh_token)) return refuse_forged();
+  return ask(v, std::move(what), signed_in(v, 200));
 }
 
 step post_logout(const visit& v) {
-  const auto cookie = cookie_value(v.request.cookie, cookie_name);
+  const auto cookie = refresh_token_in(v);
+  auto what = decode_logout(v.request.body, cookie);
+  if (what && is_forged(v, cookie, what->refresh_token)) return refuse_forged();
   const bool had_cookie = !cookie.empty();
-  return ask(v, decode_logout(v.request.body, cookie),
+  return ask(v, std::move(what),
              expecting<api::nothing>([had_cookie, &settings = v.with.settings](const api::nothing&) {
                http_reply out;
                out.status = 204;
@@ -255,27 +277,6 @@ http_reply wrong_method(const std::string& allowed) {
   return out;
 }
 
-// --- static files --------------------------------------------------------------------------------------
-
-step static_file(route_context& with, const http_request& request, const target& where) {
-  const auto found = find_asset(with.assets, where.path);
-  if (!found) return problem({code::not_found, "", 0});
-  if (request.method != "GET") return wrong_method("GET, HEAD");
-  http_reply out;
-  const auto etag = std::string{found->etag};
-  out.headers.emplace_back("ETag", etag);
-  out.page = true;
-  out.cache = "no-cache";
-  if (request.if_none_match == "*" || has_token(request.if_none_match, etag) ||
-      has_token(request.if_none_match, "W/" + etag)) {
-    out.status = 304;
-    return out;
-  }
-  out.type = found->type;
-  out.file = found->bytes;
-  return out;
-}
-
 // --- who asks ------------------------------------------------------------------------------------------
 
 const entry* find_entry(std::string_view method, std::string_view path, std::vector<uuid>& ids,
@@ -305,6 +306,16 @@ void note_token(route_context& with, address_key from, call& question) {
   };
 }
 
+step not_in_table(route_context& with, const http_request& request, const target& where,
+                  const std::string& allowed) {
+  if (allowed.empty()) {
+    auto out = static_file(with.assets, request, where.path);
+    return out ? std::move(*out) : wrong_method("GET, HEAD");
+  }
+  if (auto allowing = preflight(with.settings, request, allowed)) return std::move(*allowing);
+  return wrong_method(allowed);
+}
+
 } // namespace
 
 step route(route_context& with, const http_request& request) {
@@ -318,7 +329,7 @@ step route(route_context& with, const http_request& request) {
           to_wait(with, request.from, found != nullptr ? found->before : needs::address, by_token))
     return too_many_requests(wait);
   if (!where) return problem({code::invalid_field, "the address is malformed", 0});
-  if (found == nullptr) return allowed.empty() ? static_file(with, request, *where) : wrong_method(allowed);
+  if (found == nullptr) return not_in_table(with, request, *where, allowed);
   if (found->before == needs::token && !by_token) return problem({code::unauthenticated, "", 0});
   auto out = found->answer({with, request, *where, std::move(ids)});
   if (by_token)

@@ -28,7 +28,13 @@ using stream_socket = asio::basic_stream_socket<asio::generic::stream_protocol, 
 struct hub {
   hub(actors::front& front, const config::settings& settings, const clock& time, asset_lookup assets,
       std::shared_ptr<const actors::frame_codec> codec)
-      : with{front, settings, time, std::move(assets), {}, {}, address_limits{settings.limits},
+      : with{front,
+             settings,
+             time,
+             std::move(assets),
+             {},
+             {},
+             address_limits{settings.limits},
              standing_for(settings)},
         codec(std::move(codec)) {}
 
