@@ -3,6 +3,10 @@
 #include <future>
 #include <thread>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <nlohmann/json.hpp>
 
 #include "config/limits.hpp"
@@ -61,6 +65,22 @@ struct stream_rig : net_rig {
 
   actors::connection_ptr connection;
 };
+
+std::uint16_t port_of(int (*which)(int, sockaddr*, socklen_t*), int fd) {
+  sockaddr_in at{};
+  socklen_t size = sizeof at;
+  if (which(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0 || at.sin_family != AF_INET) return 0;
+  return at.sin_port;
+}
+
+// The server's end of a client's connection; both are in this process.
+int other_end(int client) {
+  constexpr int most = 1024;
+  const auto port = port_of(::getsockname, client);
+  for (int fd = 0; fd < most; ++fd)
+    if (port_of(::getpeername, fd) == port) return fd;
+  return -1;
+}
 
 } // namespace
 
@@ -257,6 +277,17 @@ TEST_CASE("a stream that its client leaves tells its session", "[net][stream]") 
   CHECK(rig.front.session->wait_gone());
   rig.connection->push(rig.event(4)); // into nothing
   rig.connection->close(close_code::normal);
+}
+
+TEST_CASE("the kernel gives up a stream's peer that vanished without a word", "[net][stream]") {
+  stream_rig rig;
+  rig.start();
+  const auto reader = rig.open();
+  REQUIRE(reader->next());
+  unsigned most = 0;
+  socklen_t size = sizeof most;
+  REQUIRE(::getsockopt(other_end(reader->link().fd()), IPPROTO_TCP, TCP_USER_TIMEOUT, &most, &size) == 0);
+  CHECK(most == limits::write_timeout_ms);
 }
 
 TEST_CASE("what a client says on an open stream is not heard", "[net][stream]") {
