@@ -106,6 +106,7 @@ void session_state::welcome() {
 void session_state::lose(std::uint64_t connection) {
   if (!socket || socket->id() != connection) return;
   forget_rooms();
+  const bool ends = !socket->may_continue();
   socket = nullptr;
   sent.clear();
   // It counts against the person's connections no longer, nor does it keep their actor.
@@ -114,6 +115,7 @@ void session_state::lose(std::uint64_t connection) {
     self->send(user, handle(self));
   }
   user = nullptr;
+  if (ends) return self->quit();
   self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms),
                      session_tick{session_wake::linger, ++losses});
 }

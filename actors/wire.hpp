@@ -26,10 +26,13 @@ struct frame {
   std::string bytes;               // JSON
   uuid room;                       // of `delta`
   std::optional<delta_fact> delta; // lets an outbox merge what waits
+  std::uint64_t seq = 0;           // of a durable event, else 0
+  code refused = code::ok;         // of an `error`
 };
 using frame_ptr = std::shared_ptr<const frame>;
 
-// A WebSocket as actors see it. All calls are thread-safe and return at once; after close() they do nothing.
+// A WebSocket or an event stream as actors see it. All calls are thread-safe and return at once; after
+// close() they do nothing.
 class connection {
 public:
   virtual ~connection() = default;
@@ -43,6 +46,8 @@ public:
   // now.
   virtual void tell_when_drained() = 0;
   [[nodiscard]] virtual std::uint64_t id() const = 0; // unique in the process
+  // Whether this device may continue its session on another connection; else that ends with this one.
+  [[nodiscard]] virtual bool may_continue() const { return true; }
 };
 using connection_ptr = std::shared_ptr<connection>;
 

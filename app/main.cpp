@@ -5,6 +5,7 @@
 #include "app/control.hpp"
 #include "app/serve.hpp"
 #include "config/load.hpp"
+#include "config/machine.hpp"
 
 namespace {
 
@@ -28,6 +29,13 @@ int refuse(const maru::config::loaded& loaded) {
   return wrong_usage;
 }
 
+// As with_settings, for what needs them to fit this machine, too.
+int with_settings_here(const given& what, int (*run)(maru::config::settings)) {
+  auto loaded = what.load();
+  if (loaded) loaded.problems = maru::config::problems_here(loaded.value);
+  return loaded ? run(std::move(loaded.value)) : refuse(loaded);
+}
+
 int with_settings(const given& what, int (*run)(maru::config::settings)) {
   auto loaded = what.load();
   return loaded ? run(std::move(loaded.value)) : refuse(loaded);
@@ -49,14 +57,14 @@ int main(int argc, char** argv) {
 
   auto* serve = app.add_subcommand("serve", "Run the server until SIGTERM");
   add_options(serve);
-  serve->callback([&] { status = with_settings(what, maru::app::serve); });
+  serve->callback([&] { status = with_settings_here(what, maru::app::serve); });
 
   auto* config = app.add_subcommand("config", "Look at the configuration");
   config->require_subcommand(1);
   auto* check = config->add_subcommand("check", "Say what is wrong with it, if anything");
   add_options(check);
   check->callback([&] {
-    status = with_settings(what, [](maru::config::settings) {
+    status = with_settings_here(what, [](maru::config::settings) {
       std::cout << "The configuration is good.\n";
       return done;
     });

@@ -117,7 +117,8 @@ void run(config::settings given, const sigset_t& signals) {
   net::server server({node, *settings, system_clock(), codec, embedded(), on});
   server.start();
   for (const auto& address : server.addresses())
-    spdlog::info("maru {} listens on http://{}", MARU_VERSION, address);
+    spdlog::info("maru {} listens on {}{}", MARU_VERSION, address.starts_with("unix:") ? "" : "http://",
+                 address);
   if (!server.addresses().empty()) control.write(server.addresses().front());
 
   int signal = 0;

@@ -22,6 +22,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 std::optional<address> parse_socket(std::string_view path) {
   constexpr auto room = sizeof(sockaddr_un::sun_path) - 1; // the kernel's bound, without the closing NUL
+  static_assert(room == 107, "address_forms says so");
   if (path.size() < 2 || path.front() != '/' || path.size() > room) return std::nullopt;
   if (path.find('\0') != std::string_view::npos) return std::nullopt;
   return address{{}, 0, std::string{path}};

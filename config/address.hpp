@@ -18,7 +18,8 @@ struct address {
 };
 
 inline constexpr std::string_view address_forms =
-    "HOST:PORT, [IPV6]:PORT or unix:/PATH, HOST being an IP address or localhost";
+    "HOST:PORT, [IPV6]:PORT or unix:/PATH, HOST being an IP address or localhost, /PATH absolute and at most "
+    "107 bytes";
 
 std::optional<address> parse_address(std::string_view text);
 

@@ -66,13 +66,15 @@ inline constexpr std::uint32_t http_idle_timeout_ms = 60'000;
 inline constexpr std::uint32_t http_request_timeout_ms = 30'000; // a whole request has to come in this time
 inline constexpr std::uint32_t heartbeat_ms = 30'000;
 inline constexpr std::uint32_t write_timeout_ms = 30'000;
+inline constexpr std::uint32_t stream_comment_ms = 15'000; // on an event stream; the contract names it
+inline constexpr std::uint32_t stream_retry_ms = 2'000;    // below it, at random: not all come back at once
 // A whole reply has write_timeout_ms and the time that this rate gives: a piece now and then is not enough.
 inline constexpr std::int64_t http_read_bytes_per_second_least = 16'384;
 
 // What net/ keeps and how long it waits.
 inline constexpr std::size_t outbox_merge_frames = 1024; // how far back a waiting delta looks for its like
 inline constexpr std::size_t outbox_gather_frames =
-    256; // in one write; two parts each, the kernel takes 1024
+    256; // in one write; up to three parts each, the kernel takes 1024
 inline constexpr std::uint32_t attach_timeout_ms = 10'000; // from hello to a session, inside the server
 inline constexpr std::uint32_t close_timeout_ms = 3'000;   // what a peer may take for the closing handshake
 inline constexpr std::uint32_t heartbeats_missed = 2;      // then the peer counts as gone
@@ -81,6 +83,7 @@ inline constexpr std::uint32_t net_tick_ms = 250;              // how exactly ne
 inline constexpr std::uint32_t accept_pause_ms = 100;          // when the process is out of descriptors
 inline constexpr std::size_t addresses_remembered = 65'536; // whose requests are counted; each some 150 bytes
 inline constexpr std::uint32_t ticket_ms = 60'000;          // the contract names it
+inline constexpr std::uint32_t preflight_kept_seconds = 7'200; // what browsers take at most
 inline constexpr std::size_t tickets = 65'536; // each some 300 bytes; more than sign in within a minute
 inline constexpr std::size_t read_chunk_bytes = 16'384;     // of a long message or body
 inline constexpr std::size_t read_buffer_kept_bytes = 1023; // by an idle connection

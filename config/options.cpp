@@ -130,7 +130,9 @@ std::vector<option<settings>> make_server() {
   using s = settings;
   return {
       list<s>("server.listen", AT(server.listen), some_addresses,
-              std::string{address_forms} + ", or a list of such", "Where clients connect."),
+              std::string{address_forms} + ", or a list of such",
+              "Where clients connect. A socket file is for its owner and group, removed at the end and "
+              "replaced when a killed server left it; what comes through it is not counted per address."),
       text<s>("server.data", AT(server.data), something, "a directory",
               "Directory of the embedded database and the attachments; made when it is missing."),
       text<s>("server.public_url", AT(server.public_url), empty_or<is_http_url>,
@@ -139,7 +141,9 @@ std::vector<option<settings>> make_server() {
       text<s>("server.static", AT(server.static_dir), anything, "a directory, \"off\", or empty",
               "Directory of the browser client; empty: the built-in one; \"off\": none."),
       list<s>("server.cors_origins", AT(server.cors_origins), each<is_origin>,
-              "scheme://host or scheme://host:port, or a list of such",
+              "scheme://host or scheme://host:port as browsers send it (lower case, no usual port, no path), "
+              "or a "
+              "list of such; never *, since replies are for whoever is signed in",
               "Origins from which a browser client that is hosted elsewhere may call."),
       number<s>("server.threads", AT(server.threads), 0, 256,
                 "Threads that serve connections and run actors; 0: one for each core."),

@@ -50,7 +50,11 @@ bool is_http_url(std::string_view s) {
   return is_authority(rest.substr(0, rest.find_first_of("/?#")));
 }
 
+// Only what a browser may send is of use: compared byte by byte.
 bool is_origin(std::string_view s) {
+  if (std::ranges::any_of(s, [](char c) { return c >= 'A' && c <= 'Z'; })) return false;
+  if (s.starts_with("http://") && s.ends_with(":80")) return false;
+  if (s.starts_with("https://") && s.ends_with(":443")) return false;
   const auto begin = after_scheme(s);
   const auto scheme = s.substr(0, begin < 3 ? 0 : begin - 3);
   const auto in_scheme = [](char c) { return is_alphanumeric(c) || c == '+' || c == '-' || c == '.'; };

@@ -42,19 +42,19 @@ address_limits::address_limits(const config::limit_settings& settings)
 }
 
 std::uint32_t address_limits::take_request(address_key from, std::int64_t now_ms) {
-  if (requests_ == 0) return 0;
+  if (requests_ == 0 || from == uncounted) return 0;
   const std::lock_guard lock{mutex_};
   return look_up(from, now_ms).requests.take_or_wait(requests_, now_ms);
 }
 
 std::uint32_t address_limits::take_signup(address_key from, std::int64_t now_ms) {
-  if (signups_ == 0) return 0;
+  if (signups_ == 0 || from == uncounted) return 0;
   const std::lock_guard lock{mutex_};
   return look_up(from, now_ms).signups.take_or_wait(signups_, now_ms);
 }
 
 std::uint32_t address_limits::wait_with_token(address_key from, std::int64_t now_ms) {
-  if (requests_ == 0) return 0;
+  if (requests_ == 0 || from == uncounted) return 0;
   const std::lock_guard lock{mutex_};
   const auto at = seen_.find(from);
   if (at == seen_.end() || !at->second.token_refused) return 0;
@@ -62,7 +62,7 @@ std::uint32_t address_limits::wait_with_token(address_key from, std::int64_t now
 }
 
 void address_limits::token_was(bool accepted, address_key from, std::int64_t now_ms) {
-  if (requests_ == 0) return;
+  if (requests_ == 0 || from == uncounted) return;
   const std::lock_guard lock{mutex_};
   if (accepted) { // nothing new to remember
     if (const auto at = seen_.find(from); at != seen_.end()) at->second.token_refused = false;

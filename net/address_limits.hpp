@@ -21,6 +21,7 @@ namespace maru::net {
 // An IPv4 address, or the half of an IPv6 address that names a network: its owner has the other half.
 using address_key = std::uint64_t;
 address_key key_of(const std::array<std::uint8_t, 16>& v6); // IPv4 as ::ffff:a.b.c.d
+inline constexpr address_key uncounted = ~address_key{0};   // a network that nobody comes from: has no bounds
 
 // Thread-safe. What may not be now is answered with the milliseconds to wait; 0: it may.
 class address_limits {

@@ -76,22 +76,67 @@ std::string etag_of(std::string_view bytes) {
   return out + "\"";
 }
 
+bool is_hash_char(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+// As bundlers write it: 8 characters behind the last but one dash or dot, not all of them lower-case letters,
+// which would be a word.
+bool ends_in_hash(std::string_view stem) {
+  constexpr std::size_t size = 8;
+  if (stem.size() < size + 2) return false;
+  const auto hash = stem.substr(stem.size() - size);
+  const char before = stem[stem.size() - size - 1];
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || c == '-' || c == '_'; };
+  return (before == '-' || before == '.') && std::all_of(hash.begin(), hash.end(), is_hash_char) &&
+         !std::all_of(hash.begin(), hash.end(), is_letter);
+}
+
+bool is_set_hash(std::string_view folder) {
+  constexpr std::size_t size = 16;
+  return folder.size() == size && folder.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// Below assets/ a hash in the name, or the folder of the built-in client, which is the hash of all in it.
+bool is_immutable(std::string_view path) {
+  constexpr std::string_view assets = "assets/";
+  if (!path.starts_with(assets)) return false;
+  path.remove_prefix(assets.size());
+  if (const auto slash = path.find('/');
+      slash != std::string_view::npos && is_set_hash(path.substr(0, slash)))
+    return true;
+  auto name = path.substr(path.rfind('/') + 1); // npos + 1 is 0
+  if (name.ends_with(".map")) name.remove_suffix(4);
+  return ends_in_hash(name.substr(0, name.rfind('.')));
+}
+
 struct kept {
-  std::string read; // what was read from a disk
+  std::string read;       // what was read from a disk
+  std::string_view bytes; // of it, or given
   std::string etag;
   asset what;
-
-  void know(std::string_view path, std::string_view bytes) {
-    etag = etag_of(bytes);
-    what = {bytes, content_type(path), etag};
-  }
+  bool is_form = false; // of another
 };
 using files = std::map<std::string, kept, std::less<>>; // nothing in it moves
+
+// Once all are there: which is the compressed form of which.
+void describe(files& all) {
+  for (auto& [path, one] : all) {
+    one.etag = etag_of(one.bytes);
+    one.what = {content_type(path), {one.bytes, one.etag}, {}, {}, is_immutable(path)};
+  }
+  for (const auto& [ending, form] : {std::pair{".gz", &asset::gzip}, std::pair{".br", &asset::br}})
+    for (auto& [path, one] : all)
+      if (const auto at = all.find(path + ending); at != all.end()) {
+        (one.what.*form) = at->second.what.plain;
+        at->second.is_form = true;
+      }
+}
 
 asset_lookup lookup_in(std::shared_ptr<const files> all) {
   return [all = std::move(all)](std::string_view path) -> std::optional<asset> {
     const auto at = all->find(path);
-    if (at == all->end()) return std::nullopt;
+    if (at == all->end() || at->second.is_form) return std::nullopt;
     return at->second.what;
   };
 }
@@ -112,8 +157,9 @@ asset_lookup assets_in(const std::filesystem::path& folder) {
     const auto name = entry.path().lexically_relative(folder).generic_string();
     auto& one = (*out)[name];
     one.read.assign(std::istreambuf_iterator<char>{file}, {});
-    one.know(name, one.read);
+    one.bytes = one.read;
   }
+  describe(*out);
   if (!out->contains(index_file)) throw std::runtime_error("there is no index.html in " + folder.string());
   return lookup_in(std::move(out));
 }
@@ -121,7 +167,8 @@ asset_lookup assets_in(const std::filesystem::path& folder) {
 asset_lookup fixed_assets(std::span<const asset_file> given) {
   auto out = std::make_shared<files>();
   for (const auto& one : given)
-    (*out)[std::string{one.path}].know(one.path, one.bytes);
+    (*out)[std::string{one.path}].bytes = one.bytes;
+  describe(*out);
   return lookup_in(std::move(out));
 }
 

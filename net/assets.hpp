@@ -8,11 +8,20 @@
 
 namespace maru::net {
 
-// A file of the browser client. All of it lives as long as the lookup that gave it.
+// All of it lives as long as the lookup that gave it.
+struct representation {
+  std::string_view bytes, etag; // the latter with its quotes
+};
+
+// A file of the browser client, as it is and compressed; where that is empty, there is none.
 struct asset {
-  std::string_view bytes, type, etag; // the last with its quotes
+  std::string_view type;
+  representation plain, gzip, br;
+  bool immutable = false; // its name holds a hash of what is in it
 };
 using asset_lookup = std::function<std::optional<asset>(std::string_view path)>; // "index.html", "a/b.js"
+
+// In both, `x.gz` and `x.br` are the compressed forms of `x` where that is there, and no files of their own.
 
 // A directory read into memory once: nothing outside it can be asked for. Throws std::runtime_error.
 asset_lookup assets_in(const std::filesystem::path& folder);

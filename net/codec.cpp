@@ -118,7 +118,10 @@ public:
     to.text("message", why.detail.empty() ? info(why.why).title : std::string_view{why.detail});
     if (why.retry_after_ms > 0) to.number("retry_after_ms", why.retry_after_ms);
     to.end();
-    return made(std::move(out));
+    auto made = std::make_shared<frame>();
+    made->bytes = std::move(out);
+    made->refused = why.why;
+    return made;
   }
 
   [[nodiscard]] frame_ptr event(const uuid& room, const actors::event_fact& what) const override {
@@ -127,7 +130,10 @@ public:
     to.text("type", "event");
     event_fields(to, out, room, what);
     to.end();
-    return made(std::move(out));
+    auto made = std::make_shared<frame>();
+    made->bytes = std::move(out);
+    made->seq = what.seq;
+    return made;
   }
 
   [[nodiscard]] frame_ptr answer(const uuid& room, const actors::answer_fact& what) const override {

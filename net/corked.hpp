@@ -32,11 +32,11 @@ public:
     ~sink() = default;
   };
 
-  corked(tcp_socket socket, std::string ahead, sink& out)
+  corked(stream_socket socket, std::string ahead, sink& out)
       : socket_(std::move(socket)), ahead_(std::move(ahead)), out_(&out) {}
 
   executor_type get_executor() { return socket_.get_executor(); }
-  tcp_socket& socket() { return socket_; }
+  stream_socket& socket() { return socket_; }
 
   template <class Buffers, class Handler>
   void async_read_some(const Buffers& into, Handler&& handler) {
@@ -66,7 +66,7 @@ private:
                                                                 boost::system::error_code{}, size));
   }
 
-  tcp_socket socket_;
+  stream_socket socket_;
   std::string ahead_;
   sink* out_;
 };

@@ -111,15 +111,19 @@ std::string echoed_id(const json& frame) {
 
 // --- queries -------------------------------------------------------------------------------------------
 
+std::optional<std::uint64_t> number_in(std::string_view text, std::string_view name, refusal& why) {
+  std::uint64_t out = 0;
+  const auto* end = text.data() + text.size();
+  const auto [stopped, failed] = std::from_chars(text.data(), end, out);
+  if (failed == std::errc{} && stopped == end && !text.empty()) return out;
+  if (!why) why = {code::invalid_field, std::string{name} + " must be a whole number, 0 or more", 0};
+  return std::nullopt;
+}
+
 std::optional<std::uint64_t> query_number(const target& from, std::string_view name, refusal& why) {
   const auto* text = from.find(name);
   if (text == nullptr) return std::nullopt;
-  std::uint64_t out = 0;
-  const auto* end = text->data() + text->size();
-  const auto [stopped, failed] = std::from_chars(text->data(), end, out);
-  if (failed == std::errc{} && stopped == end && !text->empty()) return out;
-  if (!why) why = {code::invalid_field, std::string{name} + " must be a whole number, 0 or more", 0};
-  return std::nullopt;
+  return number_in(*text, name, why);
 }
 
 std::size_t query_limit(const target& from, std::size_t usual, std::size_t most, refusal& why) {
@@ -250,6 +254,17 @@ result<api::get_events> decode_get_events(const uuid& room, const target& from) 
   out.before = query_number(from, "before", why);
   out.limit = query_limit(from, out.limit, limits::events_page, why);
   if (!why && out.after && out.before) why = {code::invalid_field, "after and before exclude each other", 0};
+  if (why) return why;
+  return out;
+}
+
+result<actors::open_in> decode_get_stream(const uuid& room, const target& from,
+                                          const std::string& last_event_id) {
+  refusal why;
+  actors::open_in out;
+  out.room = room;
+  out.after = query_number(from, "after", why);
+  if (!last_event_id.empty()) out.after = number_in(last_event_id, "Last-Event-ID", why);
   if (why) return why;
   return out;
 }

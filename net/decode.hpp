@@ -38,5 +38,8 @@ result<actors::api::stop_answer> decode_stop_answer(const uuid& room, const uuid
 // Queries.
 result<actors::api::list_rooms> decode_list_rooms(const target& from);
 result<actors::api::get_events> decode_get_events(const uuid& room, const target& from);
+// `last_event_id`: of the header, which wins over `after`; "" none.
+result<actors::open_in> decode_get_stream(const uuid& room, const target& from,
+                                          const std::string& last_event_id);
 
 } // namespace maru::net

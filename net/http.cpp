@@ -12,25 +12,24 @@ namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::string_view trimmed(std::string_view s) {
   const auto from = s.find_first_not_of(" \t");
   if (from == std::string_view::npos) return {};
   return s.substr(from, s.find_last_not_of(" \t") - from + 1);
 }
 
-// Takes the part before the next `separator` off the front of `list`.
+} // namespace
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
 std::string_view next_part(std::string_view& list, char separator) {
   const auto part = list.substr(0, list.find(separator));
   list.remove_prefix(std::min(list.size(), part.size() + 1));
   return trimmed(part);
 }
-
-} // namespace
 
 http_reply problem(const refusal& why) { return problem(why, info(why.why).http_status); }
 
@@ -118,6 +117,8 @@ std::string_view reason_phrase(int status) {
     return "Not Found";
   case 405:
     return "Method Not Allowed";
+  case 406:
+    return "Not Acceptable";
   case 408:
     return "Request Timeout";
   case 409:

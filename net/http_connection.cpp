@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -11,7 +12,11 @@
 #include <spdlog/spdlog.h>
 
 #include "config/limits.hpp"
-#include "net/http.hpp"
+#include "net/cors.hpp"
+#include "net/event_stream.hpp"
+#include "net/headers.hpp"
+#include "net/http_message.hpp"
+#include "net/listener.hpp"
 #include "net/url.hpp"
 #include "net/ws_connection.hpp"
 
@@ -22,34 +27,9 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 using std::string_view;
 
-string_view view(boost::string_view s) { return {s.data(), s.size()}; }
-
-template <class Message>
-string_view field(const Message& from, http::field name) {
-  return view(from[name]);
-}
-
-// What a proxy in front may take for another request than we do.
-template <class Message>
-bool is_ambiguous(const Message& request) {
-  const auto codings = request.count(http::field::transfer_encoding);
-  if (codings > 1 ||
-      (codings == 1 && (request.version() < 11 ||
-                        !boost::beast::iequals(request[http::field::transfer_encoding], "chunked"))))
-    return true;
-  return request.version() >= 11 && request.count(http::field::host) != 1;
-}
-
-template <class Message>
-bool is_handshake(const Message& request) {
-  constexpr std::size_t key_chars = 24; // 16 bytes in base64
-  return field(request, http::field::sec_websocket_version) == "13" &&
-         field(request, http::field::sec_websocket_key).size() == key_chars;
-}
-
 class http_connection final : public member, public std::enable_shared_from_this<http_connection> {
 public:
-  http_connection(std::shared_ptr<worker> home, tcp_socket socket)
+  http_connection(std::shared_ptr<worker> home, stream_socket socket)
       : home_(std::move(home)), socket_(std::move(socket)) {}
 
   void start();
@@ -58,7 +38,6 @@ public:
   void cut() override { finish(); }
 
 private:
-  using request_type = http::request<http::string_body>;
   enum class phase : std::uint8_t { idle, reading, waiting, writing, lingering, over };
 
   void next_request();
@@ -69,11 +48,14 @@ private:
   bool expects_more();
   void send_continue();
 
-  void dispatch(request_type request);
-  http_request seen(const request_type& request) const;
+  void dispatch(request_message request);
   void ask(call question);
+  template <class Then>
+  void identify(const std::string& token, Then then);
+  void begin_stream(const actors::identity& who, const actors::open_in& what);
+  void stream_decided(const refusal& how);
   void answered(std::uint32_t turn, const http_reply& reply);
-  void upgrade(request_type request, const target& where);
+  void upgrade(request_message request, const target& where);
   void become_websocket(std::variant<actors::identity, close_code> outcome);
 
   void reply(http_reply out);
@@ -86,17 +68,18 @@ private:
   std::int64_t now() { return home_->read_clock(); }
 
   std::shared_ptr<worker> home_; // before the socket: it goes last
-  tcp_socket socket_;
+  stream_socket socket_;
   address_key from_ = 0;
   boost::beast::flat_buffer in_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<ws_start> upgrading_;
+  std::shared_ptr<event_stream> stream_; // until it is decided
   http_reply reply_;
   std::string head_;
-  std::string method_, path_, request_id_; // of the request under way
-  std::int64_t since_ = 0;                 // of the phase; while writing, of its last progress
-  std::int64_t write_until_ = 0;           // progress or not
-  std::uint32_t turn_ = 0;                 // a reply to an older one is late
+  std::string method_, path_, request_id_, origin_; // of the request under way
+  std::int64_t since_ = 0;                          // of the phase; while writing, of its last progress
+  std::int64_t write_until_ = 0;                    // progress or not
+  std::uint32_t turn_ = 0;                          // a reply to an older one is late
   phase phase_ = phase::idle;
   bool keep_alive_ = true;
   bool old_http_ = false;
@@ -108,9 +91,7 @@ void http_connection::start() {
   home_->add(shared_from_this());
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
-  const auto from = socket_.remote_endpoint(ignored).address();
-  from_ =
-      key_of((from.is_v4() ? make_address_v6(asio::ip::v4_mapped, from.to_v4()) : from.to_v6()).to_bytes());
+  from_ = key_of_peer(socket_.remote_endpoint(ignored));
   next_request();
 }
 
@@ -177,6 +158,7 @@ void http_connection::refuse_malformed(const error_code& why) {
   request_id_ = uuid::v7(home_->shared().with.time.unix_ms()).str();
   method_ = "?";
   path_ = "?";
+  origin_.clear();
   if (why == http::error::body_limit || why == http::error::buffer_overflow)
     return reply(problem(
         {code::too_large, "a body may have " + std::to_string(limits::http_body_bytes) + " bytes", 0}));
@@ -206,21 +188,7 @@ void http_connection::send_continue() {
 
 // --- answering -----------------------------------------------------------------------------------------
 
-http_request http_connection::seen(const request_type& request) const {
-  http_request out;
-  out.method = request.method() == http::verb::head ? "GET" : std::string{view(request.method_string())};
-  out.target = view(request.target());
-  out.host = field(request, http::field::host);
-  out.authorization = field(request, http::field::authorization);
-  out.cookie = field(request, http::field::cookie);
-  out.if_none_match = field(request, http::field::if_none_match);
-  out.from = from_;
-  out.from_browser =
-      request.find(http::field::origin) != request.end() || request.find("Sec-Fetch-Mode") != request.end();
-  return out;
-}
-
-void http_connection::dispatch(request_type request) {
+void http_connection::dispatch(request_message request) {
   phase_ = phase::waiting;
   since_ = now();
   ++turn_;
@@ -229,19 +197,22 @@ void http_connection::dispatch(request_type request) {
   method_ = view(request.method_string());
   const auto target = view(request.target());
   path_ = target.substr(0, target.find('?')); // a query may hold a ticket
+  origin_ = field(request, http::field::origin);
   const auto id = view(request["X-Request-Id"]);
   request_id_ = sane_request_id(id) ? std::string{id} : uuid::v7(home_->shared().with.time.unix_ms()).str();
-  const bool wants_upgrade = request.method() == http::verb::get && request.version() >= 11 &&
-                             has_token(field(request, http::field::connection), "upgrade") &&
-                             has_token(field(request, http::field::upgrade), "websocket");
-  if (wants_upgrade)
+  if (wants_websocket(request))
     if (const auto where = parse_target(target); where && where->path == "/ws")
       return upgrade(std::move(request), *where);
-  auto what = seen(request);
+  auto what = seen(request, from_);
   what.body = std::move(request.body());
   auto next = route(home_->shared().with, what);
   if (auto* ready = std::get_if<http_reply>(&next)) return reply(std::move(*ready));
-  ask(std::move(std::get<call>(next)));
+  if (auto* question = std::get_if<call>(&next)) return ask(std::move(*question));
+  const auto& stream = std::get<stream_call>(next);
+  identify(stream.token, [this, what = stream.what](std::variant<actors::identity, refusal> who) {
+    if (const auto* why = std::get_if<refusal>(&who)) return reply(problem(*why));
+    begin_stream(std::get<actors::identity>(who), what);
+  });
 }
 
 void http_connection::ask(call question) {
@@ -257,7 +228,47 @@ void http_connection::answered(std::uint32_t turn, const http_reply& out) {
   if (phase_ == phase::waiting && turn == turn_) reply(out);
 }
 
+// `then` is called on this thread, unless the request has been answered by then.
+template <class Then>
+void http_connection::identify(const std::string& token, Then then) {
+  home_->shared().with.front.call(
+      token, actors::api::identify{},
+      [self = shared_from_this(), turn = turn_, then = std::move(then)](const actors::api::reply& got) {
+        auto& with = self->home_->shared().with;
+        with.addresses.token_was(!refuses_token(got), self->from_, with.time.steady_ms());
+        std::variant<actors::identity, refusal> outcome = refusal{code::internal, "", 0};
+        if (const auto* who = std::get_if<actors::identity>(&got)) outcome = *who;
+        if (const auto* why = std::get_if<refusal>(&got)) outcome = *why;
+        self->home_->post([self, turn, then, outcome = std::move(outcome)]() mutable {
+          if (self->phase_ == phase::waiting && turn == self->turn_) then(std::move(outcome));
+        });
+      });
+}
+
+// The head is written now and sent when the room is open.
+void http_connection::begin_stream(const actors::identity& who, const actors::open_in& what) {
+  if (home_->shared().with.draining) return reply(problem({code::overloaded, "the server is going down", 0}));
+  const bool kept = std::exchange(keep_alive_, false);
+  reply_ = stream_reply();
+  write_head();
+  keep_alive_ = kept;
+  stream_ =
+      open_stream(home_, {who, what, std::move(head_), !old_http_,
+                          [self = shared_from_this()](const refusal& how) { self->stream_decided(how); }});
+}
+
+void http_connection::stream_decided(const refusal& how) {
+  if (how) return reply(problem(how));
+  log_reply();
+  phase_ = phase::over;
+  const auto stream = std::exchange(stream_, nullptr);
+  stream->serve(std::move(socket_));
+  home_->remove(*this);
+  if (home_->shared().with.draining) stream->drain();
+}
+
 void http_connection::reply(http_reply out) {
+  if (const auto undecided = std::exchange(stream_, nullptr)) undecided->abandon();
   ++turn_;
   reply_ = std::move(out);
   keep_alive_ = keep_alive_ && !home_->shared().with.draining;
@@ -281,24 +292,10 @@ void http_connection::reply(http_reply out) {
 }
 
 void http_connection::write_head() {
-  const auto size = reply_.file.empty() ? reply_.body.size() : reply_.file.size();
-  head_.clear();
-  head_.append("HTTP/1.1 ")
-      .append(std::to_string(reply_.status))
-      .append(" ")
-      .append(reason_phrase(reply_.status));
-  const auto add = [&](string_view name, string_view value) {
-    head_.append("\r\n").append(name).append(": ").append(value);
-  };
-  add("Date", http_date(home_->shared().with.time.unix_ms()));
-  add("X-Request-Id", request_id_);
-  if (!reply_.type.empty()) add("Content-Type", reply_.type);
-  if (reply_.status != 204 && reply_.status != 304) add("Content-Length", std::to_string(size));
-  if (!keep_alive_) add("Connection", "close");
-  if (keep_alive_ && old_http_) add("Connection", "keep-alive");
-  for (const auto& [name, value] : reply_.headers)
-    add(name, value);
-  head_.append("\r\n\r\n");
+  const auto& with = home_->shared().with;
+  allow_origin(reply_, with.settings, origin_);
+  head_ = head_of(reply_, {with.time.unix_ms(), request_id_, old_http_, keep_alive_,
+                           reply_.page ? with.standing.pages : with.standing.api});
 }
 
 void http_connection::log_reply() const {
@@ -319,7 +316,7 @@ void http_connection::on_written(error_code failed) {
 void http_connection::linger() {
   if (phase_ != phase::lingering) {
     error_code ignored;
-    socket_.shutdown(tcp_socket::shutdown_send, ignored);
+    socket_.shutdown(stream_socket::shutdown_send, ignored);
     phase_ = phase::lingering;
     since_ = now();
   }
@@ -335,6 +332,7 @@ void http_connection::linger() {
 void http_connection::finish() {
   if (phase_ == phase::over) return;
   phase_ = phase::over;
+  if (const auto undecided = std::exchange(stream_, nullptr)) undecided->abandon();
   error_code ignored;
   socket_.close(ignored);
   home_->remove(*this); // which may have been the last to hold it
@@ -342,7 +340,7 @@ void http_connection::finish() {
 
 // --- upgrading -----------------------------------------------------------------------------------------
 
-void http_connection::upgrade(request_type request, const target& where) {
+void http_connection::upgrade(request_message request, const target& where) {
   auto& with = home_->shared().with;
   if (!is_handshake(request)) {
     auto out = problem({code::invalid_field, "this is no WebSocket handshake of version 13", 0});
@@ -370,18 +368,10 @@ void http_connection::upgrade(request_type request, const target& where) {
   if (with.draining) return become_websocket(close_code::draining);
   if (who) return become_websocket(std::move(*who));
   if (token.empty()) return become_websocket(close_code::token_refused);
-  with.front.call(token, actors::api::identify{},
-                  [self = shared_from_this(), turn = turn_](const actors::api::reply& got) {
-                    auto& with = self->home_->shared().with;
-                    with.addresses.token_was(!refuses_token(got), self->from_, with.time.steady_ms());
-                    std::variant<actors::identity, close_code> outcome = close_code::overloaded;
-                    if (const auto* who = std::get_if<actors::identity>(&got)) outcome = *who;
-                    if (const auto* why = std::get_if<refusal>(&got)) outcome = close_code_for(*why);
-                    self->home_->post([self, turn, outcome = std::move(outcome)] {
-                      if (self->phase_ == phase::waiting && turn == self->turn_)
-                        self->become_websocket(outcome);
-                    });
-                  });
+  identify(token, [this](std::variant<actors::identity, refusal> who) {
+    if (const auto* why = std::get_if<refusal>(&who)) return become_websocket(close_code_for(*why));
+    become_websocket(std::move(std::get<actors::identity>(who)));
+  });
 }
 
 void http_connection::become_websocket(std::variant<actors::identity, close_code> outcome) {
@@ -427,7 +417,7 @@ void http_connection::drain() {
 
 } // namespace
 
-void start_http(std::shared_ptr<worker> home, tcp_socket socket) {
+void start_http(std::shared_ptr<worker> home, stream_socket socket) {
   std::make_shared<http_connection>(std::move(home), std::move(socket))->start();
 }
 

@@ -9,6 +9,6 @@
 namespace maru::net {
 
 // Serves HTTP/1.1 on the socket, which belongs to `home`. Called on its thread.
-void start_http(std::shared_ptr<worker> home, tcp_socket socket);
+void start_http(std::shared_ptr<worker> home, stream_socket socket);
 
 } // namespace maru::net

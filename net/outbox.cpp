@@ -1,6 +1,7 @@
 #include "net/outbox.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -30,6 +31,40 @@ actors::frame_ptr close_frame(close_code why) {
                    static_cast<char>(code & 0xffU)});
 }
 
+constexpr std::string_view end_of_event = "\n\n";
+constexpr std::string_view end_of_chunked_event = "\n\n\r\n";
+
+template <class Iterator>
+Iterator append_text(Iterator to, std::string_view text) {
+  return std::copy(text.begin(), text.end(), to);
+}
+
+template <class Iterator>
+Iterator append_digits(Iterator to, std::uint64_t value, int base) {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, base).ptr;
+  return std::copy(digits.data(), end, to);
+}
+
+template <class Iterator>
+Iterator append_size(Iterator to, std::size_t of_chunk) {
+  return append_text(append_digits(to, of_chunk, 16), "\r\n");
+}
+
+// What stands before the JSON, which has no line ends.
+std::size_t event_header(std::span<std::uint8_t> to, const actors::frame& what, bool chunked) {
+  std::array<std::uint8_t, 32> id;
+  auto end_of_id = id.begin();
+  if (what.seq > 0)
+    end_of_id = append_text(append_digits(append_text(end_of_id, "id: "), what.seq, 10), "\n");
+  constexpr std::string_view data = "data: ";
+  const auto id_bytes = static_cast<std::size_t>(end_of_id - id.begin());
+  auto at = to.begin();
+  if (chunked) at = append_size(at, id_bytes + data.size() + what.bytes.size() + end_of_event.size());
+  at = append_text(std::copy(id.begin(), end_of_id, at), data);
+  return static_cast<std::size_t>(at - to.begin());
+}
+
 template <class Item>
 std::vector<Item> emptied(std::vector<Item> v) {
   constexpr std::size_t kept = 64; // room that an idle connection may keep
@@ -40,7 +75,7 @@ std::vector<Item> emptied(std::vector<Item> v) {
 
 } // namespace
 
-std::size_t frame_header(std::array<std::uint8_t, 10>& to, std::uint8_t opcode, std::size_t payload) {
+std::size_t frame_header(std::span<std::uint8_t> to, std::uint8_t opcode, std::size_t payload) {
   to[0] = static_cast<std::uint8_t>(final_bit | opcode);
   if (payload < 126) {
     to[1] = static_cast<std::uint8_t>(payload);
@@ -51,6 +86,44 @@ std::size_t frame_header(std::array<std::uint8_t, 10>& to, std::uint8_t opcode, 
   for (std::size_t i = 0; i < width; ++i)
     to[2 + i] = static_cast<std::uint8_t>(payload >> (8 * (width - 1 - i)));
   return 2 + width;
+}
+
+std::string as_chunk(std::string_view piece, framing how) {
+  if (how != framing::chunked_events) return std::string{piece};
+  std::array<std::uint8_t, frame_header_bytes> size;
+  const auto end = append_size(size.begin(), piece.size());
+  return std::string{size.begin(), end}.append(piece).append("\r\n");
+}
+
+std::size_t outbox::header(std::span<std::uint8_t> to, const actors::frame& what) const {
+  if (framing_ == framing::websocket) return frame_header(to, opcode_text, what.bytes.size());
+  return event_header(to, what, framing_ == framing::chunked_events);
+}
+
+std::string_view outbox::trailer() const {
+  switch (framing_) {
+  case framing::websocket:
+    return {};
+  case framing::events:
+    return end_of_event;
+  case framing::chunked_events:
+    break;
+  }
+  return end_of_chunked_event;
+}
+
+std::size_t outbox::size_on_wire(const item& one) const {
+  if (one.wire) return one.frame->bytes.size();
+  std::array<std::uint8_t, frame_header_bytes> room;
+  return header(room, *one.frame) + one.frame->bytes.size() + trailer().size();
+}
+
+// An event stream has no close codes: a comment tells people, and the end of the body the client.
+actors::frame_ptr outbox::last_frame(close_code why) const {
+  if (framing_ == framing::websocket) return close_frame(why);
+  auto out = as_chunk(": end " + std::to_string(static_cast<unsigned>(why)) + "\n\n", framing_);
+  if (framing_ == framing::chunked_events) out += "0\r\n\r\n";
+  return as_frame(std::move(out));
 }
 
 bool outbox::push(actors::frame_ptr out) {
@@ -158,7 +231,7 @@ void outbox::close_with(std::optional<close_code> why) {
   }
   if (!why) return;
   bytes_ += item_bytes;
-  waiting_.push_back({close_frame(*why), nullptr, 0, item_bytes, true});
+  waiting_.push_back({last_frame(*why), nullptr, 0, item_bytes, true});
 }
 
 outbox::credit outbox::take_credit() {
@@ -193,6 +266,8 @@ void outbox::gather(gathered& into) {
   into.count = 0;
   std::size_t skip = offset_;
   const auto end = std::min(writing_.size(), at_ + limits::outbox_gather_frames);
+  const auto after = trailer();
+  std::span<std::uint8_t> headers{into.headers};
   const auto add_part = [&](const void* data, std::size_t size) {
     const auto skipped = std::min(skip, size);
     skip -= skipped;
@@ -201,21 +276,23 @@ void outbox::gather(gathered& into) {
     into.parts[into.count++] = {from, size - skipped};
   };
   for (auto i = at_; i < end; ++i) {
-    const auto& bytes = writing_[i].frame->bytes;
-    auto& header = into.headers[i - at_];
-    if (!writing_[i].wire) add_part(header.data(), frame_header(header, opcode_text, bytes.size()));
-    add_part(bytes.data(), bytes.size());
+    const auto& frame = *writing_[i].frame;
+    if (!writing_[i].wire) {
+      const auto size = header(headers, frame);
+      add_part(headers.data(), size);
+      headers = headers.subspan(size);
+    }
+    add_part(frame.bytes.data(), frame.bytes.size());
+    if (!writing_[i].wire) add_part(after.data(), after.size());
   }
 }
 
 bool outbox::wrote(std::size_t bytes) {
   std::size_t given_back = 0;
   bytes += offset_;
-  std::array<std::uint8_t, 10> header;
   while (at_ < writing_.size()) {
     auto& one = writing_[at_];
-    const auto size =
-        one.frame->bytes.size() + (one.wire ? 0 : frame_header(header, opcode_text, one.frame->bytes.size()));
+    const auto size = size_on_wire(one);
     if (bytes < size) break;
     bytes -= size;
     given_back += one.charged;

@@ -6,6 +6,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/uio.h>
@@ -15,7 +18,14 @@
 
 namespace maru::net {
 
-// What waits to be written to one WebSocket. Invariants: frames leave in the order they came; a delta joins
+// Room for what stands before a frame: a chunk's size, `id: ` and `data: `.
+inline constexpr std::size_t frame_header_bytes = 56;
+
+// How frames are set apart on the wire: as WebSocket frames, or as server-sent events, each in an HTTP chunk
+// or not.
+enum class framing : std::uint8_t { websocket, events, chunked_events };
+
+// What waits to be written to one connection. Invariants: frames leave in the order they came; a delta joins
 // an earlier one only if nothing but deltas stands between; nothing follows a close frame; the bytes are
 // bounded.
 //
@@ -23,13 +33,14 @@ namespace maru::net {
 // gather() is called soon: so a burst costs one wake-up.
 class outbox {
 public:
-  explicit outbox(const actors::frame_codec& codec) : codec_(codec) {}
+  explicit outbox(const actors::frame_codec& codec, framing how = framing::websocket)
+      : codec_(codec), framing_(how) {}
 
   bool push(actors::frame_ptr out);
   bool answer(actors::frame_ptr out, std::size_t bytes); // null: only gives the credit back
-  bool control(std::vector<char> wire); // bytes of a WebSocket peer implementation, as they are
-  bool finish(close_code why);          // a close frame, after what waits where that makes sense
-  bool finish();                        // the same without a close frame
+  bool control(std::vector<char> wire);                  // bytes that go out as they are
+  bool finish(close_code why); // a close frame, after what waits where that makes sense
+  bool finish();               // the same without a close frame
   // True: less than outbox_low_bytes wait. False: wrote() will tell, once; or the outbox is closed.
   bool low_or_tell();
 
@@ -41,8 +52,8 @@ public:
   credit take_credit();
 
   struct gathered {
-    std::array<iovec, 2 * limits::outbox_gather_frames> parts;
-    std::array<std::array<std::uint8_t, 10>, limits::outbox_gather_frames> headers;
+    std::array<iovec, 3 * limits::outbox_gather_frames> parts;
+    std::array<std::uint8_t, frame_header_bytes * limits::outbox_gather_frames> headers;
     std::size_t count = 0; // of parts
   };
   // What to write next; nothing when `count` stays 0. The parts live until wrote() or the next gather().
@@ -63,6 +74,10 @@ private:
     bool wire = false;                          // already framed
   };
 
+  std::size_t header(std::span<std::uint8_t> to, const actors::frame& what) const;
+  [[nodiscard]] std::string_view trailer() const;
+  [[nodiscard]] std::size_t size_on_wire(const item& one) const;
+  [[nodiscard]] actors::frame_ptr last_frame(close_code why) const;
   bool add(item one); // under the lock
   bool merge(const actors::frame& next, std::uint64_t tag);
   bool wake(bool always);
@@ -70,6 +85,7 @@ private:
   void refill();
 
   const actors::frame_codec& codec_;
+  const framing framing_;
 
   mutable std::mutex mutex_; // guards up to the blank line
   std::vector<item> waiting_;
@@ -86,7 +102,10 @@ private:
   std::size_t offset_ = 0; // how much of it is out, header included
 };
 
-// The header of an unmasked frame; returns its length.
-std::size_t frame_header(std::array<std::uint8_t, 10>& to, std::uint8_t opcode, std::size_t payload);
+// The header of an unmasked WebSocket frame; returns its length.
+std::size_t frame_header(std::span<std::uint8_t> to, std::uint8_t opcode, std::size_t payload);
+
+// A piece of an HTTP body, as it is or as a chunk.
+std::string as_chunk(std::string_view piece, framing how);
 
 } // namespace maru::net

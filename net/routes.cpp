@@ -6,8 +6,10 @@
 
 #include "config/limits.hpp"
 #include "net/api_json.hpp"
+#include "net/cors.hpp"
 #include "net/decode.hpp"
 #include "net/json_out.hpp"
+#include "net/static_files.hpp"
 #include "net/url.hpp"
 
 namespace maru::net {
@@ -24,27 +26,19 @@ struct visit {
 };
 using handler = step (*)(const visit&);
 
-constexpr std::string_view cookie_name = "maru_refresh";
-
-http_reply no_store(http_reply out) {
-  out.headers.emplace_back("Cache-Control", "no-store");
-  out.headers.emplace_back("X-Content-Type-Options", "nosniff");
-  return out;
-}
-
 // Renders the reply expected, and whatever else came.
 template <class Expected, class Render>
 std::function<http_reply(const api::reply&)> expecting(Render render) {
   return [render](const api::reply& reply) {
-    if (const auto* expected = std::get_if<Expected>(&reply)) return no_store(render(*expected));
-    if (const auto* why = std::get_if<refusal>(&reply)) return no_store(problem(*why));
-    return no_store(problem({code::internal, "", 0}));
+    if (const auto* expected = std::get_if<Expected>(&reply)) return render(*expected);
+    if (const auto* why = std::get_if<refusal>(&reply)) return problem(*why);
+    return problem({code::internal, "", 0});
   };
 }
 
 template <class Decoded, class Render>
 step ask(const visit& v, Decoded&& what, Render render) {
-  if (!what) return no_store(problem(what.error()));
+  if (!what) return problem(what.error());
   return call{bearer_token(v.request.authorization), api::request{std::move(*what)}, std::move(render)};
 }
 
@@ -55,40 +49,62 @@ auto rendered(int status) {
 
 // --- sign-in -------------------------------------------------------------------------------------------
 
+bool by_https(const config::settings& settings) { return settings.server.public_url.starts_with("https:"); }
+
+// With the prefix no page of a neighbour, and nobody between, can put a cookie of their own in its place;
+// browsers take the prefix by https alone. `__Host-` would want the path to be /, and the cookie sent with
+// every file.
+std::string_view cookie_name(const config::settings& settings) {
+  return by_https(settings) ? "__Secure-maru_refresh" : "maru_refresh";
+}
+
 std::string refresh_cookie(const config::settings& settings, std::string_view value, bool keep) {
-  std::string out;
-  out.append(cookie_name)
-      .append("=")
-      .append(value)
-      .append("; HttpOnly; SameSite=Strict; Path=/api/v1; Max-Age=");
+  std::string out{cookie_name(settings)};
+  out.append("=").append(value).append("; HttpOnly; SameSite=Strict; Path=/api/v1; Max-Age=");
   out += std::to_string(keep ? std::uint64_t{settings.auth.refresh_token_days} * 24 * 60 * 60 : 0);
-  if (settings.server.public_url.starts_with("https:")) out += "; Secure";
+  if (by_https(settings)) out += "; Secure";
   return out;
 }
 
+std::string refresh_token_in(const visit& v) {
+  return cookie_value(v.request.cookie, cookie_name(v.with.settings));
+}
+
+// A page of a stranger must not sign a browser in as somebody else: it gets no cookie.
 auto signed_in(const visit& v, int status) {
-  const bool browser = v.request.from_browser || !cookie_value(v.request.cookie, cookie_name).empty();
-  return expecting<api::signed_in>(
-      [status, browser, &settings = v.with.settings](const api::signed_in& what) {
-        auto out = json_reply(status, to_json(what));
-        if (browser)
-          out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, what.refresh_token, true));
-        return out;
-      });
+  const bool browser = v.request.from_browser || !refresh_token_in(v).empty();
+  const bool keeps = browser && !is_foreign(v.with.settings, v.request);
+  return expecting<api::signed_in>([status, keeps, &settings = v.with.settings](const api::signed_in& what) {
+    auto out = json_reply(status, to_json(what));
+    if (keeps) out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, what.refresh_token, true));
+    return out;
+  });
 }
 
 step post_signup(const visit& v) { return ask(v, decode_signup(v.request.body), signed_in(v, 201)); }
 step post_login(const visit& v) { return ask(v, decode_login(v.request.body), signed_in(v, 200)); }
 
+// A browser sends the cookie along whoever's page asks; SameSite lets those of neighbours through.
+bool is_forged(const visit& v, std::string_view cookie, std::string_view token) {
+  return !cookie.empty() && token == cookie && bearer_token(v.request.authorization).empty() &&
+         is_foreign(v.with.settings, v.request);
+}
+
+http_reply refuse_forged() { return problem({code::forbidden, "another site asks, by the cookie alone", 0}); }
+
 step post_refresh(const visit& v) {
-  const auto cookie = cookie_value(v.request.cookie, cookie_name);
-  return ask(v, decode_refresh(v.request.body, cookie), signed_in(v, 200));
+  const auto cookie = refresh_token_in(v);
+  auto what = decode_refresh(v.request.body, cookie);
+  if (what && is_forged(v, cookie, what->refresh_token)) return refuse_forged();
+  return ask(v, std::move(what), signed_in(v, 200));
 }
 
 step post_logout(const visit& v) {
-  const auto cookie = cookie_value(v.request.cookie, cookie_name);
+  const auto cookie = refresh_token_in(v);
+  auto what = decode_logout(v.request.body, cookie);
+  if (what && is_forged(v, cookie, what->refresh_token)) return refuse_forged();
   const bool had_cookie = !cookie.empty();
-  return ask(v, decode_logout(v.request.body, cookie),
+  return ask(v, std::move(what),
              expecting<api::nothing>([had_cookie, &settings = v.with.settings](const api::nothing&) {
                http_reply out;
                out.status = 204;
@@ -100,8 +116,7 @@ step post_logout(const visit& v) {
 // --- negotiate -----------------------------------------------------------------------------------------
 
 std::optional<std::string> socket_base(const config::settings& settings, std::string_view host) {
-  const std::string& base = settings.server.public_url;
-  if (base.starts_with("http")) return "ws" + base.substr(4, base.find_last_not_of('/') - 3);
+  if (auto base = public_socket(settings); !base.empty()) return base;
   const auto fine = [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            std::string_view{"-._:[]"}.find(c) != std::string_view::npos;
@@ -112,7 +127,7 @@ std::optional<std::string> socket_base(const config::settings& settings, std::st
 
 step post_negotiate(const visit& v) {
   const auto base = socket_base(v.with.settings, v.request.host);
-  if (!base) return no_store(problem({code::invalid_field, "Host must name this server", 0}));
+  if (!base) return problem({code::invalid_field, "Host must name this server", 0});
   const auto render = [base = *base, &with = v.with](const actors::identity& who) {
     const auto ticket = with.tickets.give(who, with.time.steady_ms());
     if (!ticket) return problem({code::overloaded, "too many tickets are out", 0});
@@ -160,6 +175,16 @@ step post_stop(const visit& v) {
   return ask(v, decode_stop_answer(v.ids[0], v.ids[1], v.request.body), rendered<api::posted>(202));
 }
 
+// A HEAD is told what a GET would be, and nothing is opened.
+step get_stream(const visit& v) {
+  const auto what = decode_get_stream(v.ids[0], v.where, v.request.last_event_id);
+  if (!what) return problem(what.error());
+  if (v.request.head)
+    return ask(v, result<api::get_room>{api::get_room{v.ids[0]}},
+               expecting<api::room_view>([](const api::room_view&) { return stream_reply(); }));
+  return stream_call{bearer_token(v.request.authorization), *what};
+}
+
 step get_tree(const visit& v) {
   return ask(
       v, result<api::get_tree>{api::get_tree{}},
@@ -168,21 +193,21 @@ step get_tree(const visit& v) {
 
 // --- health --------------------------------------------------------------------------------------------
 
-step get_healthz(const visit&) { return no_store(json_reply(200, R"({"status":"ok"})")); }
+step get_healthz(const visit&) { return json_reply(200, R"({"status":"ok"})"); }
 
 step get_readyz(const visit& v) {
-  if (v.with.draining) return no_store(problem({code::overloaded, "the server is going down", 0}));
-  if (!v.with.front.ready()) return no_store(problem({code::overloaded, "the server is not ready", 0}));
+  if (v.with.draining) return problem({code::overloaded, "the server is going down", 0});
+  if (!v.with.front.ready()) return problem({code::overloaded, "the server is not ready", 0});
   if (v.with.front.degraded())
-    return no_store(json_reply(200, R"({"status":"degraded","reason":"storage_unavailable"})"));
-  return no_store(json_reply(200, R"({"status":"ready"})"));
+    return json_reply(200, R"({"status":"degraded","reason":"storage_unavailable"})");
+  return json_reply(200, R"({"status":"ready"})");
 }
 
 // An upgrade does not come this far.
 step get_ws(const visit&) {
   auto out = problem({code::invalid_field, "this address takes WebSocket upgrades only", 0}, 426);
   out.headers.emplace_back("Upgrade", "websocket");
-  return no_store(std::move(out));
+  return out;
 }
 
 // --- the table -----------------------------------------------------------------------------------------
@@ -214,6 +239,7 @@ constexpr entry table[] = {
     {"POST", "/api/v1/rooms", needs::token, post_room},
     {"GET", "/api/v1/rooms/{}", needs::token, get_room},
     {"GET", "/api/v1/rooms/{}/events", needs::token, get_events},
+    {"GET", "/api/v1/rooms/{}/stream", needs::token, get_stream},
     {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
     {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
     {"GET", "/api/v1/admin/tree", needs::token, get_tree},
@@ -248,40 +274,6 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<uuid>&
 http_reply wrong_method(const std::string& allowed) {
   auto out = problem({code::method_not_allowed, "this address takes " + allowed, 0});
   out.headers.emplace_back("Allow", allowed);
-  return no_store(std::move(out));
-}
-
-// --- static files --------------------------------------------------------------------------------------
-
-void add_page_headers(http_reply& to, const config::settings& settings) {
-  std::string connect = "'self'";
-  if (const auto base = socket_base(settings, ""))
-    connect += " " + settings.server.public_url + " " + *base; // where negotiate may send the page
-  to.headers.emplace_back("Content-Security-Policy",
-                          "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-                          "form-action 'self'; frame-ancestors 'none'; connect-src " +
-                              connect);
-  to.headers.emplace_back("X-Content-Type-Options", "nosniff");
-  to.headers.emplace_back("X-Frame-Options", "DENY");
-  to.headers.emplace_back("Referrer-Policy", "no-referrer");
-}
-
-step static_file(route_context& with, const http_request& request, const target& where) {
-  const auto found = find_asset(with.assets, where.path);
-  if (!found) return no_store(problem({code::not_found, "", 0}));
-  if (request.method != "GET") return wrong_method("GET, HEAD");
-  http_reply out;
-  const auto etag = std::string{found->etag};
-  out.headers.emplace_back("ETag", etag);
-  out.headers.emplace_back("Cache-Control", "no-cache");
-  add_page_headers(out, with.settings);
-  if (request.if_none_match == "*" || has_token(request.if_none_match, etag) ||
-      has_token(request.if_none_match, "W/" + etag)) {
-    out.status = 304;
-    return out;
-  }
-  out.type = found->type;
-  out.file = found->bytes;
   return out;
 }
 
@@ -314,6 +306,16 @@ void note_token(route_context& with, address_key from, call& question) {
   };
 }
 
+step not_in_table(route_context& with, const http_request& request, const target& where,
+                  const std::string& allowed) {
+  if (allowed.empty()) {
+    auto out = static_file(with.assets, request, where.path);
+    return out ? std::move(*out) : wrong_method("GET, HEAD");
+  }
+  if (auto allowing = preflight(with.settings, request, allowed)) return std::move(*allowing);
+  return wrong_method(allowed);
+}
+
 } // namespace
 
 step route(route_context& with, const http_request& request) {
@@ -326,17 +328,25 @@ step route(route_context& with, const http_request& request) {
   if (const auto wait =
           to_wait(with, request.from, found != nullptr ? found->before : needs::address, by_token))
     return too_many_requests(wait);
-  if (!where) return no_store(problem({code::invalid_field, "the address is malformed", 0}));
-  if (found == nullptr) return allowed.empty() ? static_file(with, request, *where) : wrong_method(allowed);
-  if (found->before == needs::token && !by_token) return no_store(problem({code::unauthenticated, "", 0}));
+  if (!where) return problem({code::invalid_field, "the address is malformed", 0});
+  if (found == nullptr) return not_in_table(with, request, *where, allowed);
+  if (found->before == needs::token && !by_token) return problem({code::unauthenticated, "", 0});
   auto out = found->answer({with, request, *where, std::move(ids)});
   if (by_token)
     if (auto* question = std::get_if<call>(&out)) note_token(with, request.from, *question);
   return out;
 }
 
+http_reply stream_reply() {
+  http_reply out;
+  out.type = "text/event-stream";
+  out.sized = false;
+  out.headers.emplace_back("X-Accel-Buffering", "no"); // nginx passes each event on as it comes
+  return out;
+}
+
 http_reply too_many_requests(std::uint32_t wait_ms) {
-  return no_store(problem({code::rate_limited, "too many requests from this address", wait_ms}));
+  return problem({code::rate_limited, "too many requests from this address", wait_ms});
 }
 
 bool refuses_token(const api::reply& what) {

@@ -10,6 +10,7 @@
 #include "config/settings.hpp"
 #include "net/address_limits.hpp"
 #include "net/assets.hpp"
+#include "net/headers.hpp"
 #include "net/http.hpp"
 #include "net/tickets.hpp"
 
@@ -24,6 +25,7 @@ struct route_context {
   std::atomic<bool> draining{false};
   net::tickets tickets;
   address_limits addresses;
+  standing_headers standing;
 };
 
 // A reply that is there at once, or a question to the actors and how to put their answer.
@@ -32,13 +34,21 @@ struct call {
   actors::api::request what;
   std::function<http_reply(const actors::api::reply&)> render;
 };
-using step = std::variant<http_reply, call>;
+
+// A reply that goes on: a room's frames as server-sent events, for whom the token belongs to.
+struct stream_call {
+  std::string token;
+  actors::open_in what;
+};
+using step = std::variant<http_reply, call, stream_call>;
 
 step route(route_context& with, const http_request& request);
 
 // 429 for an address that has asked too much: come again in so many milliseconds.
 http_reply too_many_requests(std::uint32_t wait_ms);
 bool refuses_token(const actors::api::reply& what);
+// How a stream's reply begins.
+http_reply stream_reply();
 
 // Who may open a WebSocket: what identify() said, as a close code where it was refused.
 close_code close_code_for(const refusal& why);

@@ -4,31 +4,17 @@
 #include <stdexcept>
 #include <utility>
 
-#include <boost/asio/ip/v6_only.hpp>
 #include <spdlog/spdlog.h>
 
-#include "config/address.hpp"
 #include "config/limits.hpp"
 #include "net/http_connection.hpp"
+#include "net/listener.hpp"
 #include "net/worker.hpp"
 
 namespace maru::net {
 namespace {
 
-using asio::ip::tcp;
 using boost::system::error_code;
-using acceptor = asio::basic_socket_acceptor<tcp, executor>;
-
-tcp::endpoint endpoint_of(const std::string& text) {
-  const auto where = config::parse_address(text);
-  if (!where)
-    throw std::runtime_error("cannot listen on " + text + ": it must be " +
-                             std::string{config::address_forms});
-  if (where->local_socket())
-    throw std::runtime_error("cannot listen on " + text + ": socket files are not taken by this version");
-  const auto host = where->host == "localhost" ? "127.0.0.1" : where->host;
-  return {asio::ip::make_address(host), where->port};
-}
 
 asset_lookup chosen_assets(const config::settings& settings, asset_lookup embedded) {
   const auto& from = settings.server.static_dir;
@@ -41,32 +27,14 @@ asset_lookup chosen_assets(const config::settings& settings, asset_lookup embedd
   }
 }
 
-// An acceptor and what it needs to go on after an error. Lives on the first worker's thread.
-struct listener {
-  listener(asio::io_context& io, tcp::endpoint at) : socket(io), pause(io), where(std::move(at)) {}
-
-  acceptor socket;
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                             executor>
-      pause;
-  tcp::endpoint where;
-  bool complained = false;
-};
-
-std::string text_of(const tcp::endpoint& at) {
-  const auto host = at.address().is_v6() ? "[" + at.address().to_string() + "]" : at.address().to_string();
-  return host + ":" + std::to_string(at.port());
-}
-
 } // namespace
 
 struct server::inside {
   explicit inside(server_deps given) : deps(std::move(given)) {}
 
-  void open(const std::string& address);
   void accept(const std::shared_ptr<listener>& at);
   void accepted(const std::shared_ptr<listener>& at, const std::shared_ptr<worker>& to, error_code failed,
-                tcp_socket socket);
+                stream_socket socket);
   void close_listeners();
   void look_whether_drained();
 
@@ -74,7 +42,6 @@ struct server::inside {
   std::shared_ptr<hub> shared;
   std::vector<std::shared_ptr<worker>> workers;
   std::vector<std::shared_ptr<listener>> listeners;
-  std::vector<std::string> addresses;
 
   bool started = false;
 
@@ -84,32 +51,16 @@ struct server::inside {
   std::int64_t drain_until_ms = 0;
 };
 
-void server::inside::open(const std::string& address) {
-  const auto where = endpoint_of(address);
-  auto made = std::make_shared<listener>(workers.front()->io(), where);
-  try {
-    made->socket.open(where.protocol());
-    made->socket.set_option(tcp::acceptor::reuse_address{true});
-    if (where.address().is_v6()) made->socket.set_option(asio::ip::v6_only{true});
-    made->socket.bind(where);
-    made->socket.listen();
-    addresses.push_back(text_of(made->socket.local_endpoint()));
-  } catch (const boost::system::system_error& e) {
-    throw std::runtime_error("cannot listen on " + address + ": " + e.code().message());
-  }
-  listeners.push_back(std::move(made));
-}
-
 void server::inside::accept(const std::shared_ptr<listener>& at) {
   if (!at->socket.is_open()) return;
   const auto to = workers[next_worker++ % workers.size()];
-  at->socket.async_accept(to->io(), [this, at, to](error_code failed, tcp_socket socket) {
+  at->socket.async_accept(to->io(), [this, at, to](error_code failed, stream_socket socket) {
     accepted(at, to, failed, std::move(socket));
   });
 }
 
 void server::inside::accepted(const std::shared_ptr<listener>& at, const std::shared_ptr<worker>& to,
-                              error_code failed, tcp_socket socket) {
+                              error_code failed, stream_socket socket) {
   if (!failed) {
     at->complained = false;
     to->post([to, socket = std::move(socket)]() mutable { start_http(to, std::move(socket)); });
@@ -118,7 +69,7 @@ void server::inside::accepted(const std::shared_ptr<listener>& at, const std::sh
   if (failed == asio::error::operation_aborted) return;
   if (failed == asio::error::connection_aborted) return accept(at);
   if (!std::exchange(at->complained, true))
-    spdlog::error("cannot accept connections address={} reason={}", text_of(at->where), failed.message());
+    spdlog::error("cannot accept connections address={} reason={}", at->name, failed.message());
   at->pause.expires_after(std::chrono::milliseconds{limits::accept_pause_ms});
   at->pause.async_wait([this, at](error_code stopped) {
     if (!stopped) accept(at);
@@ -126,11 +77,8 @@ void server::inside::accepted(const std::shared_ptr<listener>& at, const std::sh
 }
 
 void server::inside::close_listeners() {
-  error_code ignored;
-  for (const auto& one : listeners) {
-    one->socket.close(ignored);
-    one->pause.cancel();
-  }
+  for (const auto& one : listeners)
+    one->close();
 }
 
 void server::inside::look_whether_drained() {
@@ -150,7 +98,7 @@ void server::start() {
   for (std::size_t i = 0; i < in.deps.on.count(); ++i)
     in.workers.push_back(std::make_shared<worker>(in.shared, in.deps.on[i]));
   for (const auto& address : settings.server.listen)
-    in.open(address);
+    in.listeners.push_back(std::make_shared<listener>(in.workers.front()->io(), address));
   in.workers.front()->on_tick([&in] { in.look_whether_drained(); });
   in.started = true;
   for (const auto& one : in.workers)
@@ -161,7 +109,12 @@ void server::start() {
   });
 }
 
-std::vector<std::string> server::addresses() const { return inside_->addresses; }
+std::vector<std::string> server::addresses() const {
+  std::vector<std::string> out;
+  for (const auto& one : inside_->listeners)
+    out.push_back(one->name);
+  return out;
+}
 
 std::size_t server::connections() const { return inside_->shared ? inside_->shared->open.load() : 0; }
 

@@ -9,8 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -21,13 +22,20 @@ namespace maru::net {
 
 namespace asio = boost::asio;
 using executor = asio::io_context::executor_type;
-using tcp_socket = asio::basic_stream_socket<asio::ip::tcp, executor>;
+using stream_socket = asio::basic_stream_socket<asio::generic::stream_protocol, executor>; // TCP or a file
 
 // What all workers share.
 struct hub {
   hub(actors::front& front, const config::settings& settings, const clock& time, asset_lookup assets,
       std::shared_ptr<const actors::frame_codec> codec)
-      : with{front, settings, time, std::move(assets), {}, {}, address_limits{settings.limits}},
+      : with{front,
+             settings,
+             time,
+             std::move(assets),
+             {},
+             {},
+             address_limits{settings.limits},
+             standing_for(settings)},
         codec(std::move(codec)) {}
 
   route_context with;

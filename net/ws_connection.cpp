@@ -15,7 +15,7 @@
 #include "net/codec.hpp"
 #include "net/corked.hpp"
 #include "net/decode.hpp"
-#include "net/outbox.hpp"
+#include "net/pump.hpp"
 
 namespace maru::net {
 namespace {
@@ -30,7 +30,7 @@ class ws_connection final : public actors::connection,
                             public corked::sink,
                             public std::enable_shared_from_this<ws_connection> {
 public:
-  ws_connection(std::shared_ptr<worker> home, tcp_socket socket, ws_start& start)
+  ws_connection(std::shared_ptr<worker> home, stream_socket socket, ws_start& start)
       : home_(std::move(home)), out_(*home_->shared().codec), id_(++home_->shared().last_id) {
     ws_.emplace(std::move(socket), std::move(start.ahead), *this);
   }
@@ -89,7 +89,7 @@ private:
   }
   void heartbeat(std::int64_t now_ms);
 
-  tcp_socket& socket() { return ws_->next_layer().socket(); }
+  stream_socket& socket() { return ws_->next_layer().socket(); }
   std::int64_t now() { return home_->read_clock(); }
 
   const std::shared_ptr<worker> home_; // before the stream: it goes last
@@ -270,28 +270,26 @@ void ws_connection::flush() {
 }
 
 void ws_connection::write_out() {
-  constexpr int rounds = 8; // then the others on this thread have a turn
-  for (int round = 0; round < rounds; ++round) {
-    outbox::gathered next;
-    out_.gather(next);
-    if (next.count == 0) return all_written();
-    msghdr message{};
-    message.msg_iov = next.parts.data();
-    message.msg_iovlen = next.count;
-    const auto size = ::sendmsg(socket().native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return stall();
-    if (size < 0) return finish();
-    if (out_.wrote(static_cast<std::size_t>(size)) && session_) session_->drained(id_);
+  const auto low = [this] {
+    if (session_) session_->drained(id_);
+  };
+  switch (pump(out_, socket().native_handle(), low)) {
+  case pumped::all:
+    return all_written();
+  case pumped::some:
+    return wake();
+  case pumped::stalled:
+    return stall();
+  case pumped::failed:
+    return finish();
   }
-  wake();
 }
 
 void ws_connection::stall() {
   stalled_ = true;
   last_write_ = now();
   out_.stalled(true);
-  socket().async_wait(tcp_socket::wait_write, [self = shared_from_this()](error_code failed) {
+  socket().async_wait(stream_socket::wait_write, [self = shared_from_this()](error_code failed) {
     if (self->gone_) return;
     self->stalled_ = false;
     self->out_.stalled(false);
@@ -304,7 +302,7 @@ void ws_connection::all_written() {
   // The peer's close frame is to come, or time runs out.
   if (!out_.finished() || !read_ended_ || std::exchange(lingering_, true)) return;
   error_code ignored;
-  socket().shutdown(tcp_socket::shutdown_send, ignored);
+  socket().shutdown(stream_socket::shutdown_send, ignored);
   tell_gone();
   linger();
 }
@@ -314,7 +312,7 @@ void ws_connection::linger() {
   std::array<char, limits::read_chunk_bytes> scratch;
   const auto size = ::recv(socket().native_handle(), scratch.data(), scratch.size(), MSG_DONTWAIT);
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) return finish();
-  socket().async_wait(tcp_socket::wait_read, [self = shared_from_this()](error_code ended) {
+  socket().async_wait(stream_socket::wait_read, [self = shared_from_this()](error_code ended) {
     if (self->gone_) return;
     if (ended) return self->finish();
     self->linger();
@@ -374,7 +372,7 @@ void ws_connection::tell_gone() {
 
 } // namespace
 
-void start_websocket(std::shared_ptr<worker> home, tcp_socket socket, ws_start start) {
+void start_websocket(std::shared_ptr<worker> home, stream_socket socket, ws_start start) {
   auto made = std::make_shared<ws_connection>(std::move(home), std::move(socket), start);
   made->start(std::move(start));
 }

@@ -22,6 +22,6 @@ struct ws_start {
 };
 
 // Takes the socket over, accepts the upgrade and serves the WebSocket, or closes it with the code.
-void start_websocket(std::shared_ptr<worker> home, tcp_socket socket, ws_start start);
+void start_websocket(std::shared_ptr<worker> home, stream_socket socket, ws_start start);
 
 } // namespace maru::net

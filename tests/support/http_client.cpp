@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace maru::tests {
@@ -24,7 +25,18 @@ std::pair<std::string, std::string> split(const std::string& address) {
   return {host, address.substr(colon + 1)};
 }
 
+int connected_to_file(const std::string& path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  path.copy(to.sun_path, sizeof to.sun_path - 1);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) return fd;
+  ::close(fd);
+  throw std::runtime_error("cannot connect to " + path);
+}
+
 int connected(const std::string& address) {
+  if (address.starts_with("unix:")) return connected_to_file(address.substr(5));
   const auto [host, port] = split(address);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -58,22 +70,6 @@ std::string_view trimmed(std::string_view s) {
   while (!s.empty() && (s.back() == ' ' || s.back() == '\t'))
     s.remove_suffix(1);
   return s;
-}
-
-http_reply parsed_head(std::string_view head) {
-  http_reply out;
-  auto end = head.find("\r\n");
-  const auto line = head.substr(0, end);
-  if (line.size() >= 12) std::from_chars(line.data() + 9, line.data() + 12, out.status);
-  while (end != std::string_view::npos) {
-    head.remove_prefix(end + 2);
-    end = head.find("\r\n");
-    const auto field = head.substr(0, end);
-    const auto colon = field.find(':');
-    if (colon != std::string_view::npos)
-      out.fields.emplace_back(lower(field.substr(0, colon)), trimmed(field.substr(colon + 1)));
-  }
-  return out;
 }
 
 } // namespace
@@ -155,6 +151,22 @@ std::string http_text(std::string_view method, std::string_view target, const he
   if (!given("content-length") && !given("transfer-encoding") && (!body.empty() || method == "POST"))
     out.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   return out.append("\r\n").append(body);
+}
+
+http_reply parsed_head(std::string_view head) {
+  http_reply out;
+  auto end = head.find("\r\n");
+  const auto line = head.substr(0, end);
+  if (line.size() >= 12) std::from_chars(line.data() + 9, line.data() + 12, out.status);
+  while (end != std::string_view::npos) {
+    head.remove_prefix(end + 2);
+    end = head.find("\r\n");
+    const auto field = head.substr(0, end);
+    const auto colon = field.find(':');
+    if (colon != std::string_view::npos)
+      out.fields.emplace_back(lower(field.substr(0, colon)), trimmed(field.substr(colon + 1)));
+  }
+  return out;
 }
 
 http_reply http_client::request(std::string_view method, std::string_view target, const headers& with,

@@ -17,7 +17,7 @@ inline constexpr std::chrono::milliseconds patience{10'000}; // far more than an
 // A blocking TCP connection with a deadline on each read. Throws std::runtime_error when it cannot connect.
 class tcp_link {
 public:
-  explicit tcp_link(const std::string& address); // host:port or [v6]:port
+  explicit tcp_link(const std::string& address); // host:port, [v6]:port or unix:/path
   ~tcp_link();
   tcp_link(tcp_link&& other) noexcept;
   tcp_link& operator=(tcp_link&& other) noexcept;
@@ -43,6 +43,9 @@ struct http_reply {
   [[nodiscard]] std::string field(std::string_view name) const; // "" when absent; `name` in lower case
   [[nodiscard]] bool has(std::string_view name) const;
 };
+
+// The head of a reply, without the empty line.
+http_reply parsed_head(std::string_view head);
 
 // A synchronous HTTP/1.1 client on one connection, that lets a test say anything.
 class http_client {

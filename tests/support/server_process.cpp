@@ -53,7 +53,8 @@ std::filesystem::path new_directory() {
 
 server_process::server_process(std::string binary, server_options options)
     : binary_(std::move(binary)), options_(std::move(options)), directory_(new_directory()),
-      address_("127.0.0.1:" + std::to_string(free_port())) {
+      address_(options_.on_socket_file ? "unix:" + (directory_ / "maru.sock").string()
+                                       : "127.0.0.1:" + std::to_string(free_port())) {
   write_config();
 }
 

@@ -272,8 +272,16 @@ TEST_CASE("an address or an origin that is none is refused", "[config]") {
   CHECK(only(read("", {"server.listen=127.0.0.1:1,127.0.0.1:1"})).path == "server.listen");
   CHECK(read("", {"server.listen=127.0.0.1:0,127.0.0.1:0"}));
   for (const std::string origin :
-       {"https://example.org/", "example.org", "https://", "https://a:b", "*", "https://u@h"})
+       {"https://example.org/", "example.org", "https://", "https://a:b", "*", "https://u@h", "null",
+        "https://Example.org", "https://example.org:443", "http://example.org:80"})
     CHECK(only(read("", {"server.cors_origins=" + origin})).path == "server.cors_origins");
+  CHECK(only(read("", {"server.cors_origins=*"})).allowed.find("never *") != std::string::npos);
+  CHECK(read("", {"server.cors_origins=https://example.org:8443,http://[::1]:5173,app://localhost"}));
+  for (const std::string path : {"maru.sock", "./maru.sock", "", "/"})
+    CHECK(only(read("", {"server.listen=unix:" + path})).path == "server.listen");
+  const auto too_long = only(read("", {"server.listen=unix:/" + std::string(107, 'a')}));
+  CHECK(too_long.path == "server.listen");
+  CHECK(too_long.allowed.find("107 bytes") != std::string::npos);
   CHECK(only(read("", {"server.public_url=chat.example.org"})).path == "server.public_url");
 }
 

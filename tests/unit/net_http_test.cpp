@@ -252,7 +252,7 @@ TEST_CASE("signing in gives tokens, and a cookie to browsers", "[net][http]") {
   const auto browser = rig.post("/api/v1/login", body, {{"Origin", "https://chat.example"}});
   CHECK(browser.status == 200);
   const auto cookie = browser.field("set-cookie");
-  CHECK(cookie.find("maru_refresh=refresh; HttpOnly; SameSite=Strict; Path=/api/v1; ") == 0);
+  CHECK(cookie.find("__Secure-maru_refresh=refresh; HttpOnly; SameSite=Strict; Path=/api/v1; ") == 0);
   CHECK(cookie.find("; Secure") != std::string::npos);
   CHECK(browser.field("cache-control") == "no-store");
 }
