@@ -308,7 +308,7 @@ void add_net(table& to, const metric_names& names) {
         {}},
        {metric::frames_sent,
         "maru_frames_sent_total",
-        "Frames written to WebSockets",
+        "Text frames written to WebSockets",
         type::counter,
         !read,
         {},

@@ -120,6 +120,7 @@ private:
   std::size_t route_ = no_route();
   std::uint32_t turn_ = 0; // a reply to an older one is late
   phase phase_ = phase::idle;
+  bool loopback_ = false; // both ends are this machine's own
   bool keep_alive_ = true;
   bool old_http_ = false;
   bool continue_done_ = false;
@@ -134,6 +135,7 @@ void http_connection::start() {
   const auto from = socket_.remote_endpoint(ignored).address();
   from_ =
       key_of((from.is_v4() ? make_address_v6(asio::ip::v4_mapped, from.to_v4()) : from.to_v6()).to_bytes());
+  loopback_ = is_loopback(socket_);
   next_request();
 }
 
@@ -240,7 +242,7 @@ http_request http_connection::seen(const request_type& request) const {
   out.cookie = field(request, http::field::cookie);
   out.if_none_match = field(request, http::field::if_none_match);
   out.from = from_;
-  out.from_here = is_loopback(socket_) && !came_through_proxy(request);
+  out.from_here = loopback_ && !came_through_proxy(request);
   out.from_browser =
       request.find(http::field::origin) != request.end() || request.find("Sec-Fetch-Mode") != request.end();
   return out;

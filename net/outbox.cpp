@@ -221,7 +221,7 @@ bool outbox::wrote(std::size_t bytes) {
     bytes -= size;
     given_back += one.charged;
     one.frame.reset();
-    ++frames_written_;
+    frames_written_ += one.wire ? 0 : 1;
     ++at_;
   }
   offset_ = bytes;

@@ -86,7 +86,7 @@ private:
   bool drop_rest_ = false; // a slow reader gets no more than the frame it is in, and the close frame
 
   std::vector<item> writing_;
-  std::size_t frames_written_ = 0; // since they were taken
+  std::size_t frames_written_ = 0; // text frames, since they were taken
   std::size_t at_ = 0;             // the item being written
   std::size_t offset_ = 0;         // how much of it is out, header included
 };

@@ -2,6 +2,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include "actors/common.hpp"
 #include "actors/observer.hpp"
 #include "config/limits.hpp"
 #include "tests/support/asking.hpp"
@@ -88,53 +89,100 @@ TEST_CASE("ends of actors are counted by kind and reason", "[scenario][observer]
   CHECK(got.value(of("maru_actors", "relay")) == 1);
 }
 
+namespace {
+
+// An observer of a tree of actors that promise an answer to each probe and give none.
+struct stuck_house {
+  explicit stuck_house(std::size_t stuck_actors) {
+    for (std::size_t i = 0; i < stuck_actors; ++i)
+      stuck.push_back({"directory", w.rig().own(spawn_stuck())});
+    auto svc = w.services();
+    svc.root = w.rig().own(w.rig().system().spawn(
+        [this](actors::tree_actor::pointer self, int) -> actors::tree_actor::behavior_type {
+          actors::end_on_exception(self, "tree");
+          return {[](actors::tree_atom) { return std::vector<actors::child_health>{}; },
+                  [this](actors::children_atom) { return stuck; }};
+        },
+        0));
+    const std::function<std::size_t()> passwords = [] { return std::size_t{7}; };
+    observer = w.rig().own(w.rig().system().spawn(actors::observer, svc, passwords));
+  }
+  ~stuck_house() { go_on(); }
+  stuck_house(const stuck_house&) = delete;
+  stuck_house& operator=(const stuck_house&) = delete;
+
+  caf::strong_actor_ptr spawn_stuck() {
+    const auto body = [this](caf::event_based_actor* self, int) -> caf::behavior {
+      return {[this, self](actors::probe_atom) {
+        probes.push_back(self->make_response_promise());
+        return probes.back();
+      }};
+    };
+    return caf::actor_cast<caf::strong_actor_ptr>(w.rig().system().spawn(body, 0));
+  }
+  void go_on() {
+    for (auto& p : std::exchange(probes, {}))
+      p.deliver(std::uint64_t{0});
+    w.settle();
+  }
+  void ask() {
+    got.reset();
+    actors::observed tell = [this](const std::vector<reading>& all) { got.emplace(w.counts->render(all)); };
+    caf::anon_send(observer, std::move(tell));
+    w.settle();
+  }
+
+  world w;
+  std::vector<caf::response_promise> probes;
+  std::vector<actors::named_actor> stuck;
+  actors::observer_actor observer;
+  std::optional<numbers> got;
+};
+
+} // namespace
+
 TEST_CASE("an actor that handles nothing is told as waiting, holds up nobody, and gets one probe",
           "[scenario][observer]") {
+  stuck_house h(1);
+  const auto wait = of("maru_actor_mailbox_wait_seconds", "directory");
+  h.ask();
+  CHECK_FALSE(h.got);
+  h.w.advance(limits::probe_patience_ms);
+  REQUIRE(h.got);
+  CHECK(h.got->value(wait) >= 1);
+  CHECK(h.got->value(of("maru_actors", "directory")) == 1);
+  CHECK(h.got->value("maru_password_jobs_waiting") == 7);
+  h.w.advance(10'000);
+  h.ask(); // what is known to be stuck is not waited for again
+  REQUIRE(h.got);
+  CHECK(h.got->value(wait) >= 11);
+  CHECK(h.probes.size() == 1);
+  h.go_on();
+  h.ask();
+  CHECK(h.probes.size() == 1);
+  h.go_on();
+  REQUIRE(h.got);
+  CHECK(h.got->value(wait) == 0);
+}
+
+TEST_CASE("probes that nobody answers are bounded", "[scenario][observer]") {
+  stuck_house h(limits::probes_under_way + 10);
+  h.ask();
+  h.w.advance(limits::probe_patience_ms);
+  h.ask();
+  CHECK(h.probes.size() <= limits::probes_under_way);
+  CHECK(h.probes.size() > limits::probes_under_way - 10);
+}
+
+TEST_CASE("of a nursery with many children some are looked at", "[scenario][observer]") {
   world w;
-  std::size_t probes = 0;
-  // It promises an answer to each probe and gives none.
-  const auto stuck = w.rig().own(w.rig().system().spawn(
-      [&probes](caf::event_based_actor* self, int) -> caf::behavior {
-        const auto kept = std::make_shared<std::vector<caf::response_promise>>();
-        return {[self, kept, &probes](actors::probe_atom) {
-          ++probes;
-          kept->push_back(self->make_response_promise());
-          return kept->back();
-        }};
-      },
-      0));
-  auto svc = w.services();
-  svc.root = w.rig().own(w.rig().system().spawn(
-      [stuck](actors::tree_actor::pointer, int) -> actors::tree_actor::behavior_type {
-        return {[](actors::tree_atom) { return std::vector<actors::child_health>{}; },
-                [stuck](actors::children_atom) {
-                  return std::vector<actors::named_actor>{
-                      {"directory", caf::actor_cast<caf::strong_actor_ptr>(stuck)}};
-                }};
-      },
-      0));
-  const std::function<std::size_t()> none = [] { return std::size_t{7}; };
-  const auto observer = w.rig().own(w.rig().system().spawn(actors::observer, svc, none));
-  std::optional<numbers> got;
-  const actors::observed tell = [&](const std::vector<reading>& all) { got.emplace(w.counts->render(all)); };
-  for (const double waited : {1.0, 2.0, 3.0}) {
-    got.reset();
-    caf::anon_send(observer, tell);
-    w.settle();
-    CHECK_FALSE(got);
-    w.advance(limits::probe_patience_ms);
-    REQUIRE(got);
-    CHECK(got->value(of("maru_actor_mailbox_wait_seconds", "directory")) >= waited);
-    CHECK(got->value(of("maru_actors", "directory")) == 1);
-    CHECK(got->value("maru_password_jobs_waiting") == 7);
-  }
-  CHECK(probes == 1);
-  w.rig().end(stuck, caf::exit_reason::kill);
-  got.reset();
-  caf::anon_send(observer, tell);
-  w.settle();
-  REQUIRE(got);
-  CHECK(got->value(of("maru_actor_mailbox_wait_seconds", "directory")) == 0);
+  for (std::size_t i = 0; i < limits::probed_children + 4; ++i)
+    w.watch(w.add_room());
+  const auto sample = w.rig().ask_now<actors::nursery_sample>(w.services().rooms, actors::sample_atom::value,
+                                                              std::uint64_t{limits::probed_children});
+  CHECK(sample.value.value().alive == limits::probed_children + 4);
+  CHECK(sample.value.value().some.size() == limits::probed_children);
+  CHECK(read(w).value(of("maru_actors", "room")) == limits::probed_children + 4);
 }
 
 TEST_CASE("the store is read at most once in some seconds, and not waited for", "[scenario][observer]") {

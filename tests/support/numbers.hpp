@@ -10,6 +10,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace maru::tests {
 
@@ -39,6 +40,9 @@ private:
   std::map<std::string, double> values_;
   std::set<std::string> families_;
 };
+
+// A scrape names this machine as Prometheus beside the server does.
+inline const std::pair<std::string, std::string> named_here{"Host", "localhost:8080"};
 
 inline std::string source_file(const std::string& path) {
   std::ifstream in(std::string{MARU_SOURCE_DIR} + "/" + path);

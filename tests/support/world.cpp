@@ -35,7 +35,8 @@ std::filesystem::path new_folder() {
   return name;
 }
 
-actors::accounts_actor::behavior_type nobody_revoked(actors::accounts_actor::pointer, int) {
+actors::accounts_actor::behavior_type nobody_revoked(actors::accounts_actor::pointer self, int) {
+  actors::end_on_exception(self, "accounts");
   return {
       [](const std::string&, const actors::api::request&) {
         return actors::api::reply{actors::api::nothing{}};

@@ -9,7 +9,7 @@ namespace maru::tests {
 namespace {
 
 numbers scrape(const house& h) {
-  const auto got = http_request(h.address(), "GET", "/metrics");
+  const auto got = http_request(h.address(), "GET", "/metrics", {named_here});
   REQUIRE(got.status == 200);
   return numbers{got.body};
 }
@@ -77,7 +77,7 @@ TEST_CASE("a scrape holds every metric of the table, and nothing that a user wro
   ended(*device, device->send(room, "surprising"));
   h.get(ann, "/api/v1/rooms/" + room);
   http_request(h.address(), "GET", "/surprising");
-  const auto text = http_request(h.address(), "GET", "/metrics").body;
+  const auto text = http_request(h.address(), "GET", "/metrics", {named_here}).body;
   const numbers got{text};
   for (const auto& name : metric_names_in(source_file("docs/operations.md"))) {
     CAPTURE(name);

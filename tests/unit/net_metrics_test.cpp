@@ -17,7 +17,10 @@ struct watched : net_rig {
       return refusal{token == "user" ? code::forbidden : code::unauthenticated, "", 0};
     };
   }
-  http_reply scrape(const headers& with = {}) { return get("/metrics", with); }
+  http_reply scrape(headers with = {}) {
+    with.push_back(named_here);
+    return get("/metrics", with);
+  }
   numbers read() { return numbers{scrape().body}; }
 };
 
@@ -37,7 +40,7 @@ TEST_CASE("this machine reads the numbers without a token, as Prometheus wants t
   CHECK(got.field("content-type") == "text/plain; version=0.0.4; charset=utf-8");
   CHECK(got.field("cache-control") == "no-store");
   CHECK(numbers{got.body}.value(R"(maru_actors{actor="store"})") == 1);
-  CHECK(http_request(rig.address, "HEAD", "/metrics").status == 200);
+  CHECK(http_request(rig.address, "HEAD", "/metrics", {named_here}).status == 200);
 }
 
 TEST_CASE("what came through a proxy is not taken for this machine", "[net][metrics]") {
@@ -118,7 +121,7 @@ TEST_CASE("only so many scrapes are under way at once", "[net][metrics]") {
   rig.start();
   std::vector<http_client> all;
   for (std::size_t i = 0; i <= limits::scrapes_at_once; ++i)
-    REQUIRE(all.emplace_back(rig.address).send(http_text("GET", "/metrics")));
+    REQUIRE(all.emplace_back(rig.address).send(http_text("GET", "/metrics", {named_here})));
   std::string refused; // one of them, whichever came last
   for (std::size_t i = 0; refused.empty(); i = (i + 1) % all.size())
     all[i].link().receive(refused, std::chrono::milliseconds{20});
@@ -183,7 +186,7 @@ TEST_CASE("open connections are counted by kind, and what waits for them", "[net
   auto one = rig.socket(), two = rig.socket();
   rig.greet(one);
   rig.greet(two);
-  const numbers got{rig.get("/metrics").body};
+  const numbers got{rig.get("/metrics", {named_here}).body};
   CHECK(got.value(R"(maru_connections{kind="ws"})") == 2);
   CHECK(got.value(R"(maru_connections{kind="http"})") == 1); // the one that asks
   CHECK(got.value(R"(maru_connections{kind="sse"})") == 0);
@@ -199,7 +202,7 @@ TEST_CASE("what a slow reader leaves waiting is seen", "[net][metrics]") {
   const auto connection = rig.greet(slow);
   for (int i = 0; i < 7; ++i)
     connection->push(text_frame(std::string(1'000'000, 'x')));
-  const numbers got{rig.get("/metrics").body};
+  const numbers got{rig.get("/metrics", {named_here}).body};
   CHECK(got.value("maru_outbox_bytes") > 0);
   CHECK(got.value("maru_outbox_bytes") == got.value("maru_outbox_largest_bytes"));
 }
@@ -226,7 +229,7 @@ TEST_CASE("frames are counted as they come and go", "[net][metrics]") {
   CHECK(in(frame_type::open) == 1);
   CHECK(in(frame_type::send) == 0);
   CHECK(counts.value(metric::commands_refused, static_cast<std::size_t>(code::unknown_type)) == 1);
-  const numbers got{rig.get("/metrics").body};
+  const numbers got{rig.get("/metrics", {named_here}).body};
   CHECK(got.value("maru_frames_sent_total") == 3); // pong, error, the one pushed
   CHECK(got.value(R"(maru_sent_bytes_total{kind="ws"})") > 0);
 }
@@ -243,10 +246,12 @@ TEST_CASE("sockets that end are counted by why", "[net][metrics]") {
     return count(why);
   };
   SECTION("closed by the client") {
-    auto one = rig.socket();
-    rig.greet(one);
-    one.close(1000);
-    one.wait_closed();
+    {
+      auto one = rig.socket();
+      rig.greet(one);
+      one.close(1000);
+      one.wait_closed();
+    }
     CHECK(wait_for("peer") == 1);
   }
   SECTION("lost") {
@@ -258,10 +263,11 @@ TEST_CASE("sockets that end are counted by why", "[net][metrics]") {
     CHECK(wait_for("lost") == 1);
   }
   SECTION("closed by the server") {
-    auto one = rig.socket();
-    rig.greet(one)->close(close_code::taken_over);
-    one.wait_closed();
-    one.close(4409);
+    {
+      auto one = rig.socket();
+      rig.greet(one)->close(close_code::taken_over);
+      one.wait_closed();
+    }
     CHECK(wait_for("4409") == 1);
   }
   CHECK(count("peer") + count("lost") + count("4409") == 1);
