@@ -34,7 +34,8 @@ std::string_view child_kind(std::string_view nursery) {
 
 std::string_view reason_word(const caf::error& why) {
   if (why == caf::exit_reason::kill) return "killed";
-  return why == caf::sec::runtime_error ? "exception" : "other";
+  const bool thrown = why == caf::sec::runtime_error || why == caf::exit_reason::unhandled_exception;
+  return thrown ? "exception" : "other";
 }
 
 void count_end(metrics& counts, std::string_view kind, std::string_view reason) {
