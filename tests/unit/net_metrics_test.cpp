@@ -116,7 +116,7 @@ TEST_CASE("guessing a token there costs what it costs elsewhere, and reading fro
 
 TEST_CASE("only so many scrapes are under way at once", "[net][metrics]") {
   watched rig;
-  rig.settings.server.io_threads = 1; // the fake's list of observers has no lock
+  rig.threads = 1; // the list of observers of the fake has no lock
   rig.front.hold_observers = true;
   rig.start();
   std::vector<http_client> all;
