@@ -57,6 +57,7 @@ void agent_state::take_mailbox(mailbox_read& read) {
     // process was lost with that; what was begun in this one comes straight from the room.
     const bool fatal = after_crash && !loaded && now.empty();
     const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
+    if (fatal || lost) svc.counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
                    item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost});
     // The last is not waited for: it is buried at once.

@@ -218,6 +218,7 @@ void agent_state::pieces(call_pieces& what) {
   made.count = static_cast<std::uint32_t>(what.pieces.size());
   made.n = w.n + made.count;
   w.n = made.n;
+  svc.counts->add(metric::answer_pieces, made.count);
   w.text += made.text;
   if (w.gate_open && room) {
     w.state = answer_state::streaming;
@@ -266,6 +267,7 @@ void agent_state::failed(const llm::outcome& how) {
   }
   const auto wait = llm::retry_delay(m->options(), w.q.provider_failures + 1, how, svc.random());
   ++w.attempt;
+  svc.counts->add(metric::answer_retries);
   w.gate_open = false;
   w.state = answer_state::recovering;
   if (continues()) {

@@ -55,6 +55,7 @@ void api_state::take(std::string& token, api::request& what, api::replied& tell)
   const auto fail = [tell](const caf::error&) { tell(gone); };
   const bool operator_asks = !svc.control_token.empty() && same_secret(token, svc.control_token);
   if (operator_asks && std::holds_alternative<api::get_tree>(what)) return tree(std::move(tell));
+  if (operator_asks && std::holds_alternative<api::may_observe>(what)) return tell(api::nothing{});
   const bool accounts =
       std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
       std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
@@ -85,6 +86,7 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
   if (auto* s = std::get_if<api::stop_answer>(&what))
     return command(who, s->room, stop_answer{std::move(s->id), s->key, s->answer}, std::move(tell));
   if (who.role != "admin") return tell(refusal{code::forbidden, "for administrators"});
+  if (std::holds_alternative<api::may_observe>(what)) return tell(api::nothing{});
   tree(std::move(tell));
 }
 

@@ -4,6 +4,14 @@
 
 namespace maru::actors {
 
+// What came while this slice of the actor's time runs is not seen yet.
+caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_view& what) {
+  const auto& content = what.content();
+  if (!content.match_elements<probe_atom>()) return caf::print_and_drop(self, what);
+  return caf::make_message(static_cast<std::uint64_t>(self->get_urgent_queue().total_task_size()) +
+                           static_cast<std::uint64_t>(self->get_normal_queue().total_task_size()));
+}
+
 refusal refusal_of(storage::failure why) {
   switch (why) {
   case storage::failure::none:
@@ -14,6 +22,25 @@ refusal refusal_of(storage::failure why) {
     return {code::storage_unavailable, "nothing can be stored at the moment; try again",
             limits::retry_after_ms};
   }
+}
+
+std::string_view child_kind(std::string_view nursery) {
+  if (nursery == "agents") return "agent";
+  if (nursery == "users") return "user";
+  if (nursery == "rooms") return "room";
+  if (nursery == "sessions") return "session";
+  return "";
+}
+
+std::string_view reason_word(const caf::error& why) {
+  if (why == caf::exit_reason::kill) return "killed";
+  const bool thrown = why == caf::sec::runtime_error || why == caf::exit_reason::unhandled_exception;
+  return thrown ? "exception" : "other";
+}
+
+void count_end(metrics& counts, std::string_view kind, std::string_view reason) {
+  const auto what = metric::actor_restarts;
+  counts.add_at(what, counts.place(what, counts.at(what, kind), counts.at(what, reason, 1)));
 }
 
 event_fact fact_of(const storage::event_row& row) {

@@ -7,6 +7,9 @@
 
 #include <caf/actor_cast.hpp>
 #include <caf/error.hpp>
+#include <caf/message.hpp>
+#include <caf/result.hpp>
+#include <caf/scheduled_actor.hpp>
 #include <caf/sec.hpp>
 #include <caf/send.hpp>
 #include <spdlog/spdlog.h>
@@ -15,9 +18,13 @@
 
 namespace maru::actors {
 
-// An exception ends the actor, with its text as the reason: its supervisor decides what follows.
+caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_view& what);
+
+// An exception ends the actor, with its text as the reason: its supervisor decides what follows. Whoever
+// probes it learns how many messages wait.
 template <class Self>
 void end_on_exception(Self* self, std::string who) {
+  self->set_default_handler(answer_probe);
   self->set_exception_handler([who = std::move(who)](std::exception_ptr& thrown) -> caf::error {
     std::string what;
     try {
@@ -46,6 +53,12 @@ void read_into(Self* self, const store_actor& store, const Handle& to, Fetch fet
   };
   self->send(store, std::move(request));
 }
+
+// What a nursery's children are called where they are counted, by its name; "" no nursery.
+std::string_view child_kind(std::string_view nursery);
+// Why an actor ended, in a word that can be counted.
+std::string_view reason_word(const caf::error& why);
+void count_end(metrics& counts, std::string_view kind, std::string_view reason);
 
 // What a client is told when a commit was refused.
 refusal refusal_of(storage::failure why);

@@ -139,14 +139,21 @@ using nursery_actor = caf::typed_actor<
     // The living child of this name, or a new one; after a crash only once its backoff is over.
     caf::replies_to<std::string>::with<caf::strong_actor_ptr>,
     // Its part of the live tree.
-    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<std::vector<child_health>>>;
+    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<std::vector<child_health>>,
+    // How many live, and so many of them.
+    caf::replies_to<caf::atom_constant<caf::atom("sample")>, std::uint64_t>::with<nursery_sample>>;
 
+// Every actor of ours answers it with the number of messages in its mailbox; see end_on_exception().
+using probe_atom = caf::atom_constant<caf::atom("probe")>;
+using sample_atom = caf::atom_constant<caf::atom("sample")>;
+using children_atom = caf::atom_constant<caf::atom("children")>;
 using tree_atom = caf::atom_constant<caf::atom("tree")>;
 
 // ROOT supervisor.
 using tree_actor = caf::typed_actor<
     // The children of the root.
-    caf::replies_to<tree_atom>::with<std::vector<child_health>>>;
+    caf::replies_to<tree_atom>::with<std::vector<child_health>>,
+    caf::replies_to<children_atom>::with<std::vector<named_actor>>>;
 
 // ACCOUNTS: sign-up, login, token families, keys.
 using accounts_actor = caf::typed_actor<
@@ -157,6 +164,9 @@ using accounts_actor = caf::typed_actor<
     caf::replies_to<std::string>::with<api::reply>,
     // Whether a family that was checked a moment ago still holds: nothing or refusal.
     caf::replies_to<uuid>::with<api::reply>>;
+
+// OBSERVER: what everything is like just now, for who watches the server.
+using observer_actor = caf::typed_actor<caf::reacts_to<observed>>;
 
 // API: one request from outside at a time to its end.
 using api_actor = caf::typed_actor<
@@ -169,3 +179,4 @@ using api_actor = caf::typed_actor<
 } // namespace maru::actors
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<maru::actors::child_health>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<maru::actors::named_actor>)

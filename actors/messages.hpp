@@ -315,6 +315,14 @@ struct child_health {
   std::string last_error;
   bool running = false;
 };
+struct named_actor {
+  std::string name;
+  caf::strong_actor_ptr who; // null: down
+};
+struct nursery_sample {
+  std::uint64_t alive = 0;
+  std::vector<caf::strong_actor_ptr> some; // others each time
+};
 
 } // namespace maru::actors
 
@@ -338,6 +346,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watch_broken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::unwatch_room)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::agent_name)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::child_health)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::nursery_sample)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::observed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::identity)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::connection_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::hello_in)

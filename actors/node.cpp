@@ -19,6 +19,7 @@
 #include "actors/directory.hpp"
 #include "actors/loop_policy.hpp"
 #include "actors/nursery.hpp"
+#include "actors/observer.hpp"
 #include "actors/password_pool.hpp"
 #include "actors/relay.hpp"
 #include "actors/room.hpp"
@@ -82,6 +83,7 @@ struct node::inside {
     s.models = std::make_shared<const providers>(options.models);
     s.random = random_fraction;
     s.control_token = options.control_token;
+    s.counts = options.counts;
     s.epoch = options.db->claim_shards(options.node_name);
     s.life = s.epoch << life_bits;
     return s;
@@ -104,6 +106,7 @@ struct node::inside {
       o.name = name;
       o.time = svc.time;
       o.random = svc.random;
+      o.counts = svc.counts;
       o.start = [this, start](caf::local_actor* of, const std::string& child, bool after_crash) {
         return caf::actor_cast<caf::strong_actor_ptr>(start(of, now.get(), child, after_crash));
       };
@@ -121,7 +124,8 @@ struct node::inside {
   std::shared_ptr<password_pool> passwords =
       std::make_shared<password_pool>(options.settings->auth.argon2_threads);
   api_actor api;
-  mutable std::mutex api_mutex;
+  observer_actor observer;
+  mutable std::mutex api_mutex; // of both
   tree_actor root;
   std::atomic<bool> ready{false};
   bool down = false;
@@ -174,6 +178,15 @@ std::vector<child_spec> node::inside::children() {
                    api = handle;
                    return caf::actor_cast<caf::strong_actor_ptr>(handle);
                  }});
+  all.push_back({"observer", [this](caf::local_actor* p) {
+                   const std::function<std::size_t()> passwords_waiting = [pool = passwords] {
+                     return pool->waiting();
+                   };
+                   const observer_actor handle = p->spawn(actors::observer, now.get(), passwords_waiting);
+                   const std::lock_guard lock(api_mutex);
+                   observer = handle;
+                   return caf::actor_cast<caf::strong_actor_ptr>(handle);
+                 }});
   return all;
 }
 
@@ -183,6 +196,7 @@ void node::inside::start() {
   o.time = options.time;
   o.random = random_fraction;
   o.gave_up = options.gave_up;
+  o.counts = options.counts;
   o.before_start = [this](const tree_actor& r) { now.change([&](services& s) { s.root = r; }); };
   root = system.spawn(supervisor, std::move(o));
   // Answered once all children stand.
@@ -198,18 +212,21 @@ node::~node() { shut_down(); }
 
 namespace {
 
-// Whatever becomes of the actors that carry it, who called is told once.
-api::replied told_once(api::replied tell) {
+// Whatever becomes of the actors that carry it, who called is told once: at the last `otherwise`.
+template <class What>
+std::function<void(What)> told_once(std::function<void(What)> tell, What otherwise) {
   struct last_word {
-    explicit last_word(api::replied tell) : tell(std::move(tell)) {}
+    last_word(std::function<void(What)> tell, What otherwise)
+        : tell(std::move(tell)), otherwise(std::move(otherwise)) {}
     last_word(const last_word&) = delete;
     last_word& operator=(const last_word&) = delete;
     ~last_word() {
-      if (tell) tell(refusal{code::overloaded, "this was interrupted; try again", limits::retry_after_ms});
+      if (tell) tell(std::move(otherwise));
     }
-    api::replied tell;
+    std::function<void(What)> tell;
+    What otherwise;
   };
-  return [held = std::make_shared<last_word>(std::move(tell))](api::reply what) {
+  return [held = std::make_shared<last_word>(std::move(tell), std::move(otherwise))](What what) {
     if (const auto tell = std::exchange(held->tell, nullptr)) tell(std::move(what));
   };
 }
@@ -217,7 +234,8 @@ api::replied told_once(api::replied tell) {
 } // namespace
 
 void node::call(std::string access_token, api::request what, api::replied tell) {
-  tell = told_once(std::move(tell));
+  tell = told_once<api::reply>(
+      std::move(tell), refusal{code::overloaded, "this was interrupted; try again", limits::retry_after_ms});
   const std::lock_guard lock(inside_->api_mutex);
   if (!inside_->ready)
     return tell(refusal{code::overloaded, "the server is starting or going down", limits::retry_after_ms});
@@ -227,6 +245,12 @@ void node::call(std::string access_token, api::request what, api::replied tell) 
 void node::hello(connection_ptr from, identity who, hello_in hello) {
   const std::lock_guard lock(inside_->api_mutex);
   caf::anon_send(inside_->api, std::move(from), std::move(who), std::move(hello));
+}
+
+void node::observe(observed tell) {
+  tell = told_once<std::vector<reading>>(std::move(tell), {});
+  const std::lock_guard lock(inside_->api_mutex);
+  if (inside_->ready) caf::anon_send(inside_->observer, std::move(tell));
 }
 
 bool node::ready() const { return inside_->ready; }
@@ -243,6 +267,7 @@ void node::shut_down() {
   {
     const std::lock_guard lock(inside_->api_mutex);
     inside_->api = nullptr;
+    inside_->observer = nullptr;
   }
   inside_->now.change([](services& s) {
     s.root = nullptr;

@@ -23,8 +23,9 @@ struct node_options {
   const clock* time = nullptr;
   const frame_codec* codec = nullptr;
   std::string node_name;
-  std::string control_token;                // what `maru tree` shows; "" none
-  loops* on = nullptr;                      // that the actors run on; outlive the node
+  std::string control_token; // what `maru tree` shows; "" none
+  loops* on = nullptr;       // that the actors run on; outlive the node
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>();
   std::function<void(std::string)> gave_up; // supervision ended: the process has to end
 };
 
@@ -37,6 +38,7 @@ public:
 
   void call(std::string access_token, api::request what, api::replied tell) override;
   void hello(connection_ptr from, identity who, hello_in hello) override;
+  void observe(observed tell) override;
   [[nodiscard]] bool ready() const override;
   [[nodiscard]] bool degraded() const override;
   // Ends all actors: running answers are checkpointed. The store takes what they committed before it closes.

@@ -44,7 +44,7 @@ void nursery_state::start(const std::string& child_name, child& c) {
   if (!c.handle) {
     for (auto& p : waiting)
       p.deliver(caf::make_error(caf::sec::runtime_error, child_name + " " + why));
-    return fell(child_name, c, why);
+    return fell(child_name, c, why, "start");
   }
   if (c.crashed) spdlog::warn("{}/{} starts again after: {}", options.name, child_name, c.last_error);
   c.crashed = false;
@@ -66,11 +66,13 @@ void nursery_state::went_down(const caf::down_msg& down) {
   if (orderly)
     forget_if_calm(child_name);
   else
-    fell(child_name, c, self->system().render(down.reason));
+    fell(child_name, c, self->system().render(down.reason), reason_word(down.reason));
   forget_old();
 }
 
-void nursery_state::fell(const std::string& child_name, child& c, const std::string& why) {
+void nursery_state::fell(const std::string& child_name, child& c, const std::string& why,
+                         std::string_view reason) {
+  count_end(*options.counts, child_kind(options.name), reason);
   const auto now = options.time->steady_ms();
   c.history.add(now);
   ++c.restarts;
@@ -175,6 +177,19 @@ std::vector<child_health> nursery_state::health() {
   return out;
 }
 
+// From a place at random on: the order of the table means nothing.
+nursery_sample nursery_state::sample(std::size_t most) const {
+  nursery_sample out{names.size(), {}};
+  const auto buckets = names.bucket_count();
+  const auto first = static_cast<std::size_t>(options.random() * static_cast<double>(buckets));
+  for (std::size_t i = 0; i < buckets && out.some.size() < most; ++i) {
+    const auto bucket = (first + i) % buckets;
+    for (auto it = names.begin(bucket); it != names.end(bucket) && out.some.size() < most; ++it)
+      if (auto who = caf::actor_cast<caf::strong_actor_ptr>(it->first)) out.some.push_back(std::move(who));
+  }
+  return out;
+}
+
 nursery_self::behavior_type nursery(nursery_self::stateful_pointer<nursery_state> self,
                                     nursery_options options) {
   end_on_exception(self, options.name);
@@ -187,6 +202,7 @@ nursery_self::behavior_type nursery(nursery_self::stateful_pointer<nursery_state
   return {
       [self](const std::string& child_name) { return self->state.find(child_name); },
       [self](tree_atom) { return self->state.health(); },
+      [self](sample_atom, std::uint64_t most) { return self->state.sample(most); },
       [self](const nursery_tick& tick) { self->state.tick(tick); },
   };
 }

@@ -19,6 +19,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/restart_history.hpp"
 #include "base/clock.hpp"
+#include "base/metrics.hpp"
 
 namespace maru::actors {
 
@@ -29,6 +30,7 @@ struct nursery_options {
       start;
   const clock* time = nullptr;
   std::function<double()> random; // [0, 1)
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>();
 };
 
 enum class nursery_wake : std::uint8_t { start, insist, give_up_waiting };
@@ -72,7 +74,7 @@ struct nursery_state {
 
   promise find(const std::string& child_name);
   void start(const std::string& child_name, child& c);
-  void fell(const std::string& child_name, child& c, const std::string& why);
+  void fell(const std::string& child_name, child& c, const std::string& why, std::string_view reason);
   void went_down(const caf::down_msg& down);
   void tick(const nursery_tick& tick);
   void wake(const std::string& child_name, child& c);
@@ -81,6 +83,7 @@ struct nursery_state {
   void forget_old();
   void forget_if_calm(const std::string& child_name);
   [[nodiscard]] std::vector<child_health> health();
+  [[nodiscard]] nursery_sample sample(std::size_t most) const;
 };
 
 nursery_self::behavior_type nursery(nursery_self::stateful_pointer<nursery_state> self,

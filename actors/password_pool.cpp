@@ -104,4 +104,9 @@ std::size_t password_pool::run_waiting() {
   return n;
 }
 
+std::size_t password_pool::waiting() const {
+  const std::lock_guard lock{shared_->guard};
+  return shared_->waiting.size();
+}
+
 } // namespace maru::actors

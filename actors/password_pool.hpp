@@ -32,6 +32,7 @@ public:
   // False when too many wait; then `job` is not run. `job` must not throw.
   bool submit(std::function<void()> job);
   std::size_t run_waiting();
+  [[nodiscard]] std::size_t waiting() const;
 
 private:
   struct shared;

@@ -113,7 +113,9 @@ struct live_answer {
   answer_fact fact;
   uuid asker;
   bool ending = false;
-  bool unheard = false; // its agent may have shown more than the store knows
+  std::int64_t asked_at = 0; // steady; 0: in another life of the room
+  bool spoke = false;        // text of it was told
+  bool unheard = false;      // its agent may have shown more than the store knows
 };
 
 struct agent_link {
@@ -214,6 +216,8 @@ struct room_state {
   void publish(ordered& what);
   void publish_question(ordered& what);
   void publish_end(ordered& what);
+  void count_end_of(const live_answer& live, const room_request& what);
+  [[nodiscard]] double seconds_since(const live_answer& live) const;
   void refused(ordered what, const storage::outcome& how);
   void taken_before(ordered& what, const storage::outcome& how);
   void order_anew(ordered& what, const std::string& why);

@@ -111,6 +111,8 @@ void room_state::pieces(pieces_made& what) {
   if (it == answers.end() || it->second.ending) return;
   auto& fact = it->second.fact;
   if (what.attempt != fact.attempt || what.n - what.count != fact.n) return;
+  if (!std::exchange(it->second.spoke, true) && it->second.asked_at > 0)
+    svc.counts->observe(metric::answer_first_piece_seconds, seconds_since(it->second));
   fact.state = answer_state::streaming;
   fact.n = what.n;
   fact.text += what.text;

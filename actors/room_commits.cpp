@@ -100,6 +100,7 @@ void room_state::publish_question(ordered& what) {
                                     [&](const auto& other) { return other.second.fact.agent == a.agent; });
     auto& live = answers[a.answer];
     live.asker = by.id;
+    live.asked_at = svc.time->steady_ms();
     live.fact = {
         a.answer, what.event.id, a.agent, 1, first ? answer_state::thinking : answer_state::queued, 0, ""};
     tell(live.fact);
@@ -110,6 +111,7 @@ void room_state::publish_question(ordered& what) {
 void room_state::publish_end(ordered& what) {
   const auto it = answers.find(what.answer);
   if (it != answers.end()) {
+    count_end_of(it->second, what.what);
     const auto agent = it->second.fact.agent;
     answers.erase(it);
     close(agent, what.answer);
@@ -118,6 +120,27 @@ void room_state::publish_end(ordered& what) {
   if (!stops.empty())
     for (auto& s : stops.mapped())
       request(std::move(s));
+}
+
+void room_state::count_end_of(const live_answer& live, const room_request& what) {
+  auto& counts = *svc.counts;
+  std::string_view how = "stopped";
+  if (const auto* finished = std::get_if<finish_request>(&what)) {
+    const auto& end = finished->how;
+    how = end.how == ending::answered ? std::string_view{"answered"} : end.reason;
+    if (end.how == ending::answered) {
+      counts.add_at(metric::answer_tokens, static_cast<std::size_t>(token_kind::prompt), end.prompt_tokens);
+      counts.add_at(metric::answer_tokens, static_cast<std::size_t>(token_kind::completion),
+                    end.completion_tokens);
+    }
+    if (end.bury) counts.add_at(metric::mailbox_buried, counts.at(metric::mailbox_buried, end.reason));
+  }
+  counts.add_at(metric::answers, counts.at(metric::answers, how));
+  if (live.asked_at > 0) counts.observe(metric::answer_seconds, seconds_since(live));
+}
+
+double room_state::seconds_since(const live_answer& live) const {
+  return static_cast<double>(svc.time->steady_ms() - live.asked_at) / 1000;
 }
 
 void room_state::finish(finish_request what) {

@@ -8,6 +8,7 @@
 
 #include "actors/interfaces.hpp"
 #include "base/clock.hpp"
+#include "base/metrics.hpp"
 #include "config/settings.hpp"
 
 namespace maru::actors {
@@ -25,6 +26,7 @@ struct services {
   std::uint64_t epoch = 0;
   std::uint64_t life = 0;    // of the actors that work mailboxes: grows when they were all started anew
   std::string control_token; // of this machine's operator: may read the tree
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>();
   std::function<void(std::string_view place)> probe; // tests throw from here; empty in production
 
   tree_actor root;

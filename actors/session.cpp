@@ -171,6 +171,7 @@ void session_state::done(const command_done& how) {
 }
 
 void session_state::refuse(const std::string& command, const refusal& why, std::size_t bytes) {
+  svc.counts->add_at(metric::commands_refused, static_cast<std::size_t>(why.why));
   socket->answer(svc.codec->error(command, why), bytes);
 }
 

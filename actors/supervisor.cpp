@@ -17,7 +17,7 @@ supervisor_state::~supervisor_state() {
 void supervisor_state::start_from(std::size_t first) {
   down_from.reset();
   for (auto i = first; i < children.size(); ++i)
-    if (!children[i].handle && !start_one(children[i])) return failed(i, children[i].last_error);
+    if (!children[i].handle && !start_one(children[i])) return failed(i, children[i].last_error, "start");
 }
 
 bool supervisor_state::start_one(child& c) {
@@ -43,11 +43,12 @@ void supervisor_state::went_down(const caf::down_msg& down) {
   if (ending || (down_from && i >= *down_from)) return;
   const bool orderly = !down.reason || down.reason == caf::exit_reason::user_shutdown;
   if (orderly && !children[i].spec.significant) return;
-  failed(i, self->system().render(down.reason));
+  failed(i, self->system().render(down.reason), reason_word(down.reason));
 }
 
-void supervisor_state::failed(std::size_t i, const std::string& why) {
+void supervisor_state::failed(std::size_t i, const std::string& why, std::string_view reason) {
   auto& c = children[i];
+  count_end(*options.counts, c.spec.name, reason);
   const auto now = options.time->steady_ms();
   c.last_error = why;
   c.history.add(now);
@@ -121,6 +122,13 @@ std::vector<child_health> supervisor_state::health() const {
   return out;
 }
 
+std::vector<named_actor> supervisor_state::living() const {
+  std::vector<named_actor> out;
+  for (const auto& c : children)
+    out.push_back({c.spec.name, c.handle});
+  return out;
+}
+
 supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supervisor_state> self,
                                           supervisor_options options) {
   end_on_exception(self, "supervisor");
@@ -139,6 +147,7 @@ supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supe
   s.start_from(0);
   return {
       [self](tree_atom) { return self->state.health(); },
+      [self](children_atom) { return self->state.living(); },
       [self](const supervisor_tick& tick) { self->state.tick(tick); },
   };
 }

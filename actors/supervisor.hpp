@@ -18,6 +18,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/restart_history.hpp"
 #include "base/clock.hpp"
+#include "base/metrics.hpp"
 
 namespace maru::actors {
 
@@ -35,6 +36,7 @@ struct supervisor_options {
   std::function<void(std::string)> gave_up; // told once; the process has to end
   // Told the supervisor's handle before its first child starts; may be empty.
   std::function<void(const tree_actor&)> before_start;
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>();
 };
 
 // The supervisor's own timers; one of an older generation is void.
@@ -70,7 +72,7 @@ struct supervisor_state {
   void start_from(std::size_t first);
   bool start_one(child& c);
   void went_down(const caf::down_msg& down);
-  void failed(std::size_t i, const std::string& why);
+  void failed(std::size_t i, const std::string& why, std::string_view reason);
   void give_up(const child& c);
   void stop_next();
   void all_stopped();
@@ -78,6 +80,7 @@ struct supervisor_state {
   void tick(const supervisor_tick& tick);
   void wake_in(std::int64_t ms, supervisor_wake why);
   [[nodiscard]] std::vector<child_health> health() const;
+  [[nodiscard]] std::vector<named_actor> living() const;
 };
 
 supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supervisor_state> self,

@@ -13,6 +13,7 @@
 
 #include "actors/facts.hpp"
 #include "base/codes.hpp"
+#include "base/metrics.hpp"
 #include "base/result.hpp"
 #include "base/uuid.hpp"
 #include "storage/rows.hpp"
@@ -174,11 +175,12 @@ struct get_events {
 };
 using post_message = send_in;
 using stop_answer = stop_in;
-struct get_tree {}; // the live supervision tree
+struct get_tree {};    // the live supervision tree
+struct may_observe {}; // nothing, or why this token does not open what watches the server
 
 using request =
     std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
-                 create_room, get_room, get_events, post_message, stop_answer, get_tree>;
+                 create_room, get_room, get_events, post_message, stop_answer, get_tree, may_observe>;
 
 struct nothing {};
 struct person_view {
@@ -232,6 +234,9 @@ using replied = std::function<void(reply)>; // called once, on a thread that mus
 
 } // namespace api
 
+// Called once, on a thread that must not be held; with nothing when there is nobody who knows.
+using observed = std::function<void(std::vector<reading>)>;
+
 // The way in from the sockets. Thread-safe.
 class front {
 public:
@@ -239,6 +244,8 @@ public:
   virtual void call(std::string access_token, api::request what, api::replied tell) = 0;
   // A socket whose token was accepted said hello. Ends in connection::attach and a `welcome`, or in close().
   virtual void hello(connection_ptr from, identity who, hello_in hello) = 0;
+  // What an operator watches, as it is now.
+  virtual void observe(observed tell) = 0;
   [[nodiscard]] virtual bool ready() const = 0;
   // Ready, but the disk takes no writes: reads go on.
   [[nodiscard]] virtual bool degraded() const = 0;

@@ -13,6 +13,7 @@
 #include "app/client_files.hpp"
 #include "app/control.hpp"
 #include "app/logs.hpp"
+#include "llm/counted.hpp"
 #include "llm/provider.hpp"
 #include "net/codec.hpp"
 #include "net/server.hpp"
@@ -60,11 +61,20 @@ std::string store_url(const config::settings& settings) {
   return scheme + (settings.server.data / url.substr(scheme.size())).string();
 }
 
-std::shared_ptr<storage::store> open_store(const config::settings& settings) {
+std::shared_ptr<metrics> make_metrics(const config::settings& settings) {
+  metric_names names{MARU_VERSION, {}, net::route_names()};
+  for (const auto& p : settings.providers)
+    names.providers.push_back(p.name);
+  return std::make_shared<metrics>(names);
+}
+
+std::shared_ptr<storage::store> open_store(const config::settings& settings,
+                                           const std::shared_ptr<metrics>& counts) {
   storage::open_options options;
   options.url = store_url(settings);
   options.readers = settings.storage.readers;
   options.on_fatal = give_up;
+  options.counts = counts;
   return storage::open(std::move(options));
 }
 
@@ -92,8 +102,9 @@ void run(config::settings given, const sigset_t& signals) {
   raise_open_files();
   storage::make_folder(given.server.data);
   control_file control(given.server.data);
-  auto store = open_store(given);
   find_model(given);
+  const auto counts = make_metrics(given);
+  auto store = open_store(given, counts);
   const auto settings = std::make_shared<const config::settings>(std::move(given));
 
   const std::string name = "local";
@@ -103,18 +114,19 @@ void run(config::settings given, const sigset_t& signals) {
   options.settings = settings;
   options.db = store;
   for (const auto& p : settings->providers)
-    options.models[p.name] = llm::make_provider(p, outgoing);
+    options.models[p.name] = llm::counted(llm::make_provider(p, outgoing), counts);
   options.time = &system_clock();
   const std::shared_ptr<const actors::frame_codec> codec = net::make_codec(*settings, MARU_VERSION, name);
   options.codec = codec.get();
   options.node_name = name;
   options.on = &on;
   options.control_token = control.token();
+  options.counts = counts;
   options.gave_up = give_up;
   store = nullptr;
   actors::node node(std::move(options));
 
-  net::server server({node, *settings, system_clock(), codec, embedded(), on});
+  net::server server({node, *settings, system_clock(), codec, embedded(), on, counts});
   server.start();
   for (const auto& address : server.addresses())
     spdlog::info("maru {} listens on {}{}", MARU_VERSION, address.starts_with("unix:") ? "" : "http://",

@@ -95,6 +95,14 @@ inline constexpr std::size_t client_name_chars = 200;
 inline constexpr std::size_t echoed_id_bytes = 256; // of a refused frame's id
 inline constexpr std::size_t request_id_chars = 64;
 
+// Being watched: what a scrape of /metrics may cost.
+inline constexpr std::size_t scrapes_at_once = 4;         // each is some 200 kB of text
+inline constexpr std::uint32_t observed_store_ms = 5'000; // no scrape reads the store sooner after another
+inline constexpr std::size_t observed_rows = 10'000;      // counted in the store; some ms of a reader
+inline constexpr std::uint32_t probe_patience_ms = 1'000; // then the actor's wait so far is told
+inline constexpr std::size_t probed_children = 16;        // of one nursery, others at each scrape
+inline constexpr std::size_t probes_under_way = 1024;     // to actors that do not answer
+
 // Times of the actors.
 inline constexpr std::uint32_t session_linger_ms = 60'000;
 inline constexpr std::uint32_t stop_patience_ms = 1'000; // for the text that only the agent knows

@@ -101,6 +101,8 @@ using words = word_for<std::string_view>;
 
 constexpr word_for<signup_mode> signups[] = {
     {"open", signup_mode::open}, {"invite", signup_mode::invite}, {"closed", signup_mode::closed}};
+constexpr word_for<metrics_mode> scrapers[] = {
+    {"loopback", metrics_mode::loopback}, {"all", metrics_mode::all}, {"off", metrics_mode::off}};
 constexpr words levels[] = {
     {"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
 constexpr words formats[] = {{"text", "text"}, {"json", "json"}};
@@ -145,6 +147,9 @@ std::vector<option<settings>> make_server() {
               "or a "
               "list of such; never *, since replies are for whoever is signed in",
               "Origins from which a browser client that is hosted elsewhere may call."),
+      choice<s>("server.metrics", AT(server.metrics), scrapers,
+                "Who may read GET /metrics without a token: this machine, when no proxy stands between; "
+                "everybody; nobody, with a token neither."),
       number<s>("server.threads", AT(server.threads), 0, 256,
                 "Threads that serve connections and run actors; 0: one for each core."),
       number<s>("server.drain_ms", AT(server.drain_ms), 0, an_hour_ms,

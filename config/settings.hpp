@@ -7,14 +7,17 @@
 
 namespace maru::config {
 
+enum class metrics_mode : std::uint8_t { loopback, all, off };
+
 struct server_settings {
   std::vector<std::string> listen{"127.0.0.1:8080"};
   std::filesystem::path data = "data";
   std::string public_url;
   std::string static_dir; // "" built-in client, "off" none
   std::vector<std::string> cors_origins;
-  std::uint32_t threads = 0; // 0: one per core
-  std::uint32_t drain_ms = 5000;   // how long SIGTERM waits for connections to close
+  metrics_mode metrics = metrics_mode::loopback;
+  std::uint32_t threads = 0;     // 0: one per core
+  std::uint32_t drain_ms = 5000; // how long SIGTERM waits for connections to close
 };
 
 struct storage_settings {

@@ -61,6 +61,7 @@ public:
   void serve(stream_socket socket) override;
   void abandon() override;
   void tick(std::int64_t now_ms) override;
+  void count(net_totals& to) const override { count_outbox(to, connection_kind::sse, out_); }
   void drain() override { close(close_code::draining); }
   void cut() override { finish(); }
 
@@ -99,6 +100,8 @@ private:
 // --- the room ------------------------------------------------------------------------------------------
 
 void stream_connection::open() {
+  home_->shared().with.counts->add_at(metric::connections_accepted,
+                                      static_cast<std::size_t>(connection_kind::sse));
   home_->shared().with.front.hello(shared_from_this(), std::move(start_.who), {});
 }
 
@@ -179,10 +182,13 @@ void stream_connection::flush() {
     closing_since_ = now();
   }
   if (stalled_) return;
-  const auto low = [this] {
-    if (session_) session_->drained(id_);
+  const auto wrote = [this](std::size_t bytes, bool low) {
+    const auto& counts = home_->shared().with.counts;
+    counts->add_at(metric::sent_bytes, static_cast<std::size_t>(connection_kind::sse), bytes);
+    counts->add(metric::frames_sent, out_.take_frames_written());
+    if (low && session_) session_->drained(id_);
   };
-  switch (pump(out_, socket_->native_handle(), low)) {
+  switch (pump(out_, socket_->native_handle(), wrote)) {
   case pumped::all:
     return all_written();
   case pumped::some:

@@ -21,6 +21,7 @@ struct http_request {
   std::string body;
   std::uint64_t from = 0;    // the address_key of the peer
   bool from_browser = false; // it named its origin
+  bool from_here = false;    // from this machine, and through no proxy
 };
 
 struct http_reply {

@@ -17,6 +17,7 @@
 #include "net/headers.hpp"
 #include "net/http_message.hpp"
 #include "net/listener.hpp"
+#include "net/scrape.hpp"
 #include "net/url.hpp"
 #include "net/ws_connection.hpp"
 
@@ -36,6 +37,7 @@ public:
   void tick(std::int64_t now_ms) override;
   void drain() override;
   void cut() override { finish(); }
+  void count(net_totals& to) const override { ++to.open[static_cast<std::size_t>(connection_kind::http)]; }
 
 private:
   enum class phase : std::uint8_t { idle, reading, waiting, writing, lingering, over };
@@ -54,6 +56,9 @@ private:
   void identify(const std::string& token, Then then);
   void begin_stream(const actors::identity& who, const actors::open_in& what);
   void stream_decided(const refusal& how);
+  void ask(scrape_wanted what);
+  void answer_scrape();
+  void count_reply(int status);
   void answered(std::uint32_t turn, const http_reply& reply);
   void upgrade(request_message request, const target& where);
   void become_websocket(std::variant<actors::identity, close_code> outcome);
@@ -66,6 +71,7 @@ private:
   void finish();
 
   std::int64_t now() { return home_->read_clock(); }
+  metrics& counts() { return *home_->shared().with.counts; }
 
   std::shared_ptr<worker> home_; // before the socket: it goes last
   stream_socket socket_;
@@ -79,8 +85,10 @@ private:
   std::string method_, path_, request_id_, origin_; // of the request under way
   std::int64_t since_ = 0;                          // of the phase; while writing, of its last progress
   std::int64_t write_until_ = 0;                    // progress or not
-  std::uint32_t turn_ = 0;                          // a reply to an older one is late
+  std::size_t route_ = no_route();
+  std::uint32_t turn_ = 0; // a reply to an older one is late
   phase phase_ = phase::idle;
+  bool from_here_ = false; // the peer is on this machine
   bool keep_alive_ = true;
   bool old_http_ = false;
   bool continue_done_ = false;
@@ -89,9 +97,11 @@ private:
 void http_connection::start() {
   if (home_->stopping()) return;
   home_->add(shared_from_this());
+  counts().add_at(metric::connections_accepted, static_cast<std::size_t>(connection_kind::http));
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
   from_ = key_of_peer(socket_.remote_endpoint(ignored));
+  from_here_ = is_from_here(socket_);
   next_request();
 }
 
@@ -127,6 +137,7 @@ void http_connection::on_read(error_code failed, std::size_t size) {
   if (phase_ == phase::over) return;
   if (failed) return finish();
   in_.commit(size);
+  counts().add_at(metric::received_bytes, static_cast<std::size_t>(connection_kind::http), size);
   if (phase_ == phase::idle) {
     phase_ = phase::reading;
     since_ = now();
@@ -156,6 +167,7 @@ void http_connection::parse() {
 void http_connection::refuse_malformed(const error_code& why) {
   keep_alive_ = false;
   request_id_ = uuid::v7(home_->shared().with.time.unix_ms()).str();
+  route_ = no_route();
   method_ = "?";
   path_ = "?";
   origin_.clear();
@@ -204,15 +216,44 @@ void http_connection::dispatch(request_message request) {
     if (const auto where = parse_target(target); where && where->path == "/ws")
       return upgrade(std::move(request), *where);
   auto what = seen(request, from_);
+  what.from_here = from_here_ && !came_through_proxy(request);
   what.body = std::move(request.body());
-  auto next = route(home_->shared().with, what);
+  auto next = route(home_->shared().with, what, route_);
   if (auto* ready = std::get_if<http_reply>(&next)) return reply(std::move(*ready));
   if (auto* question = std::get_if<call>(&next)) return ask(std::move(*question));
+  if (auto* numbers = std::get_if<scrape_wanted>(&next)) return ask(std::move(*numbers));
   const auto& stream = std::get<stream_call>(next);
   identify(stream.token, [this, what = stream.what](std::variant<actors::identity, refusal> who) {
     if (const auto* why = std::get_if<refusal>(&who)) return reply(problem(*why));
     begin_stream(std::get<actors::identity>(who), what);
   });
+}
+
+void http_connection::ask(scrape_wanted what) {
+  if (what.token.empty()) return answer_scrape();
+  home_->shared().with.front.call(
+      std::move(what.token), actors::api::may_observe{},
+      [self = shared_from_this(), turn = turn_](const actors::api::reply& got) {
+        auto& with = self->home_->shared().with;
+        with.addresses.token_was(!refuses_token(got), self->from_, with.time.steady_ms());
+        self->home_->post([self, turn, may = std::holds_alternative<actors::api::nothing>(got)] {
+          if (self->phase_ != phase::waiting || turn != self->turn_) return;
+          may ? self->answer_scrape() : self->reply(problem({code::not_found, "", 0}));
+        });
+      });
+}
+
+void http_connection::answer_scrape() {
+  scrape(home_->shared(), [self = shared_from_this(), turn = turn_](const http_reply& out) {
+    self->home_->post([self, turn, out] { self->answered(turn, out); });
+  });
+}
+
+// Called while since_ is that of the request.
+void http_connection::count_reply(int status) {
+  const auto family = static_cast<std::size_t>(status / 100 - 1);
+  counts().add_at(metric::http_requests, counts().place(metric::http_requests, route_, family));
+  counts().observe_at(metric::http_request_seconds, route_, static_cast<double>(now() - since_) / 1000);
 }
 
 void http_connection::ask(call question) {
@@ -260,6 +301,7 @@ void http_connection::begin_stream(const actors::identity& who, const actors::op
 void http_connection::stream_decided(const refusal& how) {
   if (how) return reply(problem(how));
   log_reply();
+  count_reply(reply_.status);
   phase_ = phase::over;
   const auto stream = std::exchange(stream_, nullptr);
   stream->serve(std::move(socket_));
@@ -274,6 +316,7 @@ void http_connection::reply(http_reply out) {
   keep_alive_ = keep_alive_ && !home_->shared().with.draining;
   write_head();
   log_reply();
+  count_reply(reply_.status);
   phase_ = phase::writing;
   since_ = now();
   const auto body = method_ == "HEAD"      ? string_view{}
@@ -286,9 +329,12 @@ void http_connection::reply(http_reply out) {
     since_ = home_->now_ms();
     return failed ? 0 : limits::read_chunk_bytes * 4;
   };
-  asio::async_write(
-      socket_, parts, all_but_noting_progress,
-      [self = shared_from_this()](error_code failed, std::size_t) { self->on_written(failed); });
+  asio::async_write(socket_, parts, all_but_noting_progress,
+                    [self = shared_from_this()](error_code failed, std::size_t size) {
+                      self->counts().add_at(metric::sent_bytes,
+                                            static_cast<std::size_t>(connection_kind::http), size);
+                      self->on_written(failed);
+                    });
 }
 
 void http_connection::write_head() {
@@ -342,6 +388,7 @@ void http_connection::finish() {
 
 void http_connection::upgrade(request_message request, const target& where) {
   auto& with = home_->shared().with;
+  route_ = counts().at(metric::http_request_seconds, "GET /ws");
   if (!is_handshake(request)) {
     auto out = problem({code::invalid_field, "this is no WebSocket handshake of version 13", 0});
     out.headers.emplace_back("Sec-WebSocket-Version", "13");
@@ -360,7 +407,10 @@ void http_connection::upgrade(request_message request, const target& where) {
   if (!who) {
     const auto wait =
         token.empty() ? with.addresses.take_request(from_, now) : with.addresses.wait_with_token(from_, now);
-    if (wait > 0) return reply(too_many_requests(wait));
+    if (wait > 0) {
+      counts().add(metric::http_rate_limited);
+      return reply(too_many_requests(wait));
+    }
   }
   next.request = std::move(request);
   upgrading_.emplace(std::move(next));
@@ -378,6 +428,7 @@ void http_connection::become_websocket(std::variant<actors::identity, close_code
   if (const auto* why = std::get_if<close_code>(&outcome))
     spdlog::info("an upgrade was refused code={} request={}", static_cast<unsigned>(*why), request_id_);
   upgrading_->outcome = std::move(outcome);
+  count_reply(101);
   phase_ = phase::over;
   start_websocket(home_, std::move(socket_), std::move(*upgrading_));
   home_->remove(*this);

@@ -29,6 +29,13 @@ bool is_handshake(const request_message& request) {
          field(request, http::field::sec_websocket_key).size() == key_chars;
 }
 
+bool came_through_proxy(const request_message& request) {
+  for (const auto* name :
+       {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via"})
+    if (request.find(name) != request.end()) return true;
+  return false;
+}
+
 http_request seen(const request_message& request, std::uint64_t from) {
   http_request out;
   out.head = request.method() == http::verb::head;

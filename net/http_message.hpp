@@ -21,6 +21,8 @@ std::string_view field(const request_message& from, boost::beast::http::field na
 bool is_ambiguous(const request_message& request);
 bool wants_websocket(const request_message& request);
 bool is_handshake(const request_message& request);
+// What a proxy adds; without a word of one, the peer is who asks.
+bool came_through_proxy(const request_message& request);
 
 // Without the body.
 http_request seen(const request_message& request, std::uint64_t from);

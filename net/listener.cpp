@@ -132,4 +132,12 @@ address_key key_of_peer(const stream_socket::endpoint_type& peer) {
       (from.is_v4() ? make_address_v6(asio::ip::v4_mapped, from.to_v4()) : from.to_v6()).to_bytes());
 }
 
+bool is_from_here(const stream_socket& socket) {
+  boost::system::error_code failed;
+  const auto peer = socket.remote_endpoint(failed), here = socket.local_endpoint(failed);
+  if (failed) return false;
+  if (peer.data()->sa_family == AF_UNIX) return true;
+  return as_tcp(peer).address().is_loopback() && as_tcp(here).address().is_loopback();
+}
+
 } // namespace maru::net

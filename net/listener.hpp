@@ -52,5 +52,7 @@ private:
 // What an address may do is counted under this. Whoever comes through a socket file was let in by its mode
 // and is in practice a proxy, behind which are many: it counts by itself.
 address_key key_of_peer(const stream_socket::endpoint_type& peer);
+// Both ends are this machine's own.
+bool is_from_here(const stream_socket& socket);
 
 } // namespace maru::net

@@ -222,6 +222,7 @@ bool outbox::wake(bool always) {
 
 void outbox::close_with(std::optional<close_code> why) {
   closed_ = true;
+  closed_with_ = why;
   tell_ = false;
   if (why == close_code::slow_reader) {
     for (const auto& one : waiting_)
@@ -297,6 +298,7 @@ bool outbox::wrote(std::size_t bytes) {
     bytes -= size;
     given_back += one.charged;
     one.frame.reset();
+    frames_written_ += one.wire ? 0 : 1;
     ++at_;
   }
   offset_ = bytes;
@@ -313,6 +315,11 @@ void outbox::stalled(bool yes) {
 bool outbox::closed() const {
   const std::lock_guard lock{mutex_};
   return closed_;
+}
+
+std::optional<close_code> outbox::closed_with() const {
+  const std::lock_guard lock{mutex_};
+  return closed_with_;
 }
 
 bool outbox::finished() const {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sys/uio.h>
@@ -64,6 +65,8 @@ public:
   [[nodiscard]] bool closed() const;   // takes no more
   [[nodiscard]] bool finished() const; // and all is written
   [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] std::optional<close_code> closed_with() const; // our own close frame
+  std::size_t take_frames_written() { return std::exchange(frames_written_, 0); }
 
 private:
   struct item {
@@ -92,14 +95,16 @@ private:
   std::size_t bytes_ = 0; // waiting and being written
   credit credit_;
   bool closed_ = false;
+  std::optional<close_code> closed_with_;
   bool woken_ = false;
   bool stalled_ = false;
   bool tell_ = false;
   bool drop_rest_ = false; // a slow reader gets no more than the frame it is in, and the close frame
 
   std::vector<item> writing_;
-  std::size_t at_ = 0;     // the item being written
-  std::size_t offset_ = 0; // how much of it is out, header included
+  std::size_t frames_written_ = 0; // text frames, since they were taken
+  std::size_t at_ = 0;             // the item being written
+  std::size_t offset_ = 0;         // how much of it is out, header included
 };
 
 // The header of an unmasked WebSocket frame; returns its length.

@@ -2,12 +2,14 @@
 
 // From an outbox to a socket. Private to net/.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 
 #include <sys/socket.h>
 
 #include "net/outbox.hpp"
+#include "net/worker.hpp"
 
 namespace maru::net {
 
@@ -18,9 +20,9 @@ enum class pumped : std::uint8_t {
   failed,
 };
 
-// Writes what waits; calls `low` where outbox::wrote() says so.
-template <class Low>
-pumped pump(outbox& from, int socket, const Low& low) {
+// Writes what waits; calls `wrote` with the bytes of each write and what outbox::wrote() says.
+template <class Wrote>
+pumped pump(outbox& from, int socket, const Wrote& wrote) {
   constexpr int rounds = 8;
   for (int round = 0; round < rounds; ++round) {
     outbox::gathered next;
@@ -33,9 +35,16 @@ pumped pump(outbox& from, int socket, const Low& low) {
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return pumped::stalled;
     if (size < 0) return pumped::failed;
-    if (from.wrote(static_cast<std::size_t>(size))) low();
+    wrote(static_cast<std::size_t>(size), from.wrote(static_cast<std::size_t>(size)));
   }
   return pumped::some;
+}
+
+inline void count_outbox(net_totals& to, connection_kind kind, const outbox& of) {
+  const auto bytes = of.bytes();
+  ++to.open[static_cast<std::size_t>(kind)];
+  to.outbox_bytes += bytes;
+  to.outbox_largest_bytes = std::max<std::uint64_t>(to.outbox_largest_bytes, bytes);
 }
 
 } // namespace maru::net

@@ -9,6 +9,7 @@
 #include "net/cors.hpp"
 #include "net/decode.hpp"
 #include "net/json_out.hpp"
+#include "net/scrape.hpp"
 #include "net/static_files.hpp"
 #include "net/url.hpp"
 
@@ -203,6 +204,15 @@ step get_readyz(const visit& v) {
   return json_reply(200, R"({"status":"ready"})");
 }
 
+// For those who may not there is nothing here.
+step get_metrics(const visit& v) {
+  if (may_scrape(v.with.settings, v.request)) return scrape_wanted{};
+  const auto token = bearer_token(v.request.authorization);
+  if (token.empty() || v.with.settings.server.metrics == config::metrics_mode::off)
+    return problem({code::not_found, "", 0});
+  return scrape_wanted{token};
+}
+
 // An upgrade does not come this far.
 step get_ws(const visit&) {
   auto out = problem({code::invalid_field, "this address takes WebSocket upgrades only", 0}, 426);
@@ -218,6 +228,7 @@ enum class needs : std::uint8_t {
   address, // counts
   signup,  // counts twice, as what it is, too
   token,   // counts only when the token is refused
+  metrics, // free for those who may; for others as `token` or `address`
 };
 
 struct entry {
@@ -246,6 +257,7 @@ constexpr entry table[] = {
     {"GET", "/ws", needs::address, get_ws},
     {"GET", "/healthz", needs::nothing, get_healthz},
     {"GET", "/readyz", needs::nothing, get_readyz},
+    {"GET", "/metrics", needs::metrics, get_metrics},
 };
 
 std::string_view next_segment(std::string_view& path) {
@@ -307,30 +319,41 @@ void note_token(route_context& with, address_key from, call& question) {
 }
 
 step not_in_table(route_context& with, const http_request& request, const target& where,
-                  const std::string& allowed) {
+                  const std::string& allowed, std::size_t& counted_as) {
   if (allowed.empty()) {
     auto out = static_file(with.assets, request, where.path);
-    return out ? std::move(*out) : wrong_method("GET, HEAD");
+    if (!out) return wrong_method("GET, HEAD");
+    if (out->status != 404) counted_as = no_route() - 1;
+    return std::move(*out);
   }
   if (auto allowing = preflight(with.settings, request, allowed)) return std::move(*allowing);
   return wrong_method(allowed);
 }
 
+needs what_it_needs(const route_context& with, const http_request& request, const entry* found) {
+  if (found == nullptr) return needs::address;
+  if (found->before != needs::metrics) return found->before;
+  if (may_scrape(with.settings, request)) return needs::nothing;
+  return bearer_token(request.authorization).empty() ? needs::address : needs::token;
+}
+
 } // namespace
 
-step route(route_context& with, const http_request& request) {
+step route(route_context& with, const http_request& request, std::size_t& counted_as) {
   const auto where = parse_target(request.target);
   std::string allowed;
   std::vector<uuid> ids;
   const auto* found = where ? find_entry(request.method, where->path, ids, allowed) : nullptr;
-  const bool by_token =
-      found != nullptr && found->before == needs::token && !bearer_token(request.authorization).empty();
-  if (const auto wait =
-          to_wait(with, request.from, found != nullptr ? found->before : needs::address, by_token))
+  counted_as = found != nullptr ? static_cast<std::size_t>(found - std::begin(table)) : no_route();
+  const auto before = what_it_needs(with, request, found);
+  const bool by_token = before == needs::token && !bearer_token(request.authorization).empty();
+  if (const auto wait = to_wait(with, request.from, before, by_token)) {
+    with.counts->add(metric::http_rate_limited);
     return too_many_requests(wait);
+  }
   if (!where) return problem({code::invalid_field, "the address is malformed", 0});
-  if (found == nullptr) return not_in_table(with, request, *where, allowed);
-  if (found->before == needs::token && !by_token) return problem({code::unauthenticated, "", 0});
+  if (found == nullptr) return not_in_table(with, request, *where, allowed, counted_as);
+  if (before == needs::token && !by_token) return problem({code::unauthenticated, "", 0});
   auto out = found->answer({with, request, *where, std::move(ids)});
   if (by_token)
     if (auto* question = std::get_if<call>(&out)) note_token(with, request.from, *question);
@@ -344,6 +367,20 @@ http_reply stream_reply() {
   out.headers.emplace_back("X-Accel-Buffering", "no"); // nginx passes each event on as it comes
   return out;
 }
+
+std::vector<std::string> route_names() {
+  std::vector<std::string> out;
+  for (const auto& one : table) {
+    auto name = std::string{one.method} + " " + std::string{one.pattern};
+    for (std::size_t at = 0; (at = name.find("{}", at)) != std::string::npos;)
+      name.replace(at, 2, "{id}");
+    out.push_back(std::move(name));
+  }
+  out.insert(out.end(), {"static", "other"});
+  return out;
+}
+
+std::size_t no_route() { return std::size(table) + 1; }
 
 http_reply too_many_requests(std::uint32_t wait_ms) {
   return problem({code::rate_limited, "too many requests from this address", wait_ms});

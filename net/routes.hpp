@@ -7,6 +7,7 @@
 
 #include "actors/wire.hpp"
 #include "base/clock.hpp"
+#include "base/metrics.hpp"
 #include "config/settings.hpp"
 #include "net/address_limits.hpp"
 #include "net/assets.hpp"
@@ -26,6 +27,7 @@ struct route_context {
   net::tickets tickets;
   address_limits addresses;
   standing_headers standing;
+  std::shared_ptr<metrics> counts;
 };
 
 // A reply that is there at once, or a question to the actors and how to put their answer.
@@ -40,9 +42,17 @@ struct stream_call {
   std::string token;
   actors::open_in what;
 };
-using step = std::variant<http_reply, call, stream_call>;
 
-step route(route_context& with, const http_request& request);
+// The numbers of the server, see scrape.hpp. With a token: once the actors have said that it may have them.
+struct scrape_wanted {
+  std::string token;
+};
+using step = std::variant<http_reply, call, stream_call, scrape_wanted>;
+
+// `counted_as`: the place of its route in route_names().
+step route(route_context& with, const http_request& request, std::size_t& counted_as);
+// The last place: what matches no route and is no file.
+std::size_t no_route();
 
 // 429 for an address that has asked too much: come again in so many milliseconds.
 http_reply too_many_requests(std::uint32_t wait_ms);

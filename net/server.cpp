@@ -67,6 +67,7 @@ void server::inside::accepted(const std::shared_ptr<listener>& at, const std::sh
     return accept(at);
   }
   if (failed == asio::error::operation_aborted) return;
+  deps.counts->add(metric::accept_failures);
   if (failed == asio::error::connection_aborted) return accept(at);
   if (!std::exchange(at->complained, true))
     spdlog::error("cannot accept connections address={} reason={}", at->name, failed.message());
@@ -94,9 +95,11 @@ void server::start() {
   auto& in = *inside_;
   const auto& settings = in.deps.settings;
   in.shared = std::make_shared<hub>(in.deps.front, settings, in.deps.time,
-                                    chosen_assets(settings, in.deps.embedded), in.deps.codec);
+                                    chosen_assets(settings, in.deps.embedded), in.deps.codec, in.deps.counts);
   for (std::size_t i = 0; i < in.deps.on.count(); ++i)
     in.workers.push_back(std::make_shared<worker>(in.shared, in.deps.on[i]));
+  for (const auto& one : in.workers)
+    in.shared->workers.push_back(one.get());
   for (const auto& address : settings.server.listen)
     in.listeners.push_back(std::make_shared<listener>(in.workers.front()->io(), address));
   in.workers.front()->on_tick([&in] { in.look_whether_drained(); });

@@ -8,10 +8,14 @@
 #include "actors/wire.hpp"
 #include "base/clock.hpp"
 #include "base/loops.hpp"
+#include "base/metrics.hpp"
 #include "config/settings.hpp"
 #include "net/assets.hpp"
 
 namespace maru::net {
+
+// How requests are told apart where they are counted: methods and patterns, no path of anybody's.
+std::vector<std::string> route_names();
 
 struct server_deps {
   actors::front& front;             // outlives the server
@@ -20,6 +24,7 @@ struct server_deps {
   std::shared_ptr<const actors::frame_codec> codec;
   asset_lookup embedded; // the built-in browser client; empty: none
   loops& on;             // are driven until the server has stopped
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>(metric_names{"", {}, route_names()});
 };
 
 // All listeners and their connections. Call its functions from one thread, that of none of the loops.

@@ -2,6 +2,7 @@
 
 // A loop and the connections that live on it. Private to net/.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -24,10 +25,12 @@ namespace asio = boost::asio;
 using executor = asio::io_context::executor_type;
 using stream_socket = asio::basic_stream_socket<asio::generic::stream_protocol, executor>; // TCP or a file
 
+class worker;
+
 // What all workers share.
 struct hub {
   hub(actors::front& front, const config::settings& settings, const clock& time, asset_lookup assets,
-      std::shared_ptr<const actors::frame_codec> codec)
+      std::shared_ptr<const actors::frame_codec> codec, std::shared_ptr<metrics> counts)
       : with{front,
              settings,
              time,
@@ -35,13 +38,22 @@ struct hub {
              {},
              {},
              address_limits{settings.limits},
-             standing_for(settings)},
+             standing_for(settings),
+             std::move(counts)},
         codec(std::move(codec)) {}
 
   route_context with;
   const std::shared_ptr<const actors::frame_codec> codec;
   std::atomic<std::uint64_t> last_id{0};
   std::atomic<std::size_t> open{0};
+  std::atomic<std::size_t> scrapes{0}; // under way
+  std::vector<worker*> workers;        // complete before the first runs; for their threads alone
+};
+
+// What the connections of a worker hold just now.
+struct net_totals {
+  std::array<std::uint64_t, 3> open{}; // by connection_kind
+  std::uint64_t outbox_bytes = 0, outbox_largest_bytes = 0;
 };
 
 // A connection, as its worker sees it. Called on the worker's thread.
@@ -49,6 +61,7 @@ class member {
 public:
   virtual ~member() = default;
   virtual void tick(std::int64_t now_ms) = 0;
+  virtual void count(net_totals& to) const = 0;
   virtual void drain() = 0; // ask it to end
   virtual void cut() = 0;   // end it
 
@@ -89,6 +102,9 @@ public:
   void add(std::shared_ptr<member> one); // and keeps it alive until remove()
   void remove(member& one);
   [[nodiscard]] bool stopping() const { return stopping_; }
+  void count(net_totals& to) {
+    each([&to](member& one) { one.count(to); });
+  }
 
 private:
   // A member may remove itself, which moves the last one, already seen, to its place.

@@ -24,6 +24,19 @@ namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
 using stream = websocket::stream<corked, false>; // without permessage-deflate
 
+frame_type type_of(const client_frame& what) {
+  struct names {
+    frame_type operator()(const ping_in&) const { return frame_type::ping; }
+    frame_type operator()(const actors::hello_in&) const { return frame_type::hello; }
+    frame_type operator()(const actors::open_in&) const { return frame_type::open; }
+    frame_type operator()(const actors::close_in&) const { return frame_type::close; }
+    frame_type operator()(const actors::send_in&) const { return frame_type::send; }
+    frame_type operator()(const actors::stop_in&) const { return frame_type::stop; }
+    frame_type operator()(const actors::frame_in& in) const { return std::visit(*this, in); }
+  };
+  return std::visit(names{}, what);
+}
+
 // Everything but the five calls of actors::connection happens on the worker's thread.
 class ws_connection final : public actors::connection,
                             public member,
@@ -56,6 +69,7 @@ public:
   }
 
   void tick(std::int64_t now_ms) override;
+  void count(net_totals& to) const override { count_outbox(to, connection_kind::ws, out_); }
   void drain() override { close(close_code::draining); }
   void cut() override { finish(); }
 
@@ -69,7 +83,10 @@ private:
   void take(ping_in in);
   void take(actors::hello_in in);
   void take(actors::frame_in in);
-  void refuse(const std::string& id, const refusal& why) { say(home_->shared().codec->error(id, why)); }
+  void refuse(const std::string& id, const refusal& why) {
+    count(metric::commands_refused, why.why);
+    say(home_->shared().codec->error(id, why));
+  }
   void say(actors::frame_ptr out) { flush_wanted_ |= out_.push(std::move(out)); }
 
   void wake() {
@@ -88,6 +105,11 @@ private:
     message_ = {};
   }
   void heartbeat(std::int64_t now_ms);
+  template <class Value>
+  void count(metric what, Value at, std::uint64_t n = 1) {
+    home_->shared().with.counts->add_at(what, static_cast<std::size_t>(at), n);
+  }
+  void count_end();
 
   stream_socket& socket() { return ws_->next_layer().socket(); }
   std::int64_t now() { return home_->read_clock(); }
@@ -104,7 +126,8 @@ private:
   std::int64_t since_ = 0;                       // of the upgrade, then of hello
   std::int64_t closing_since_ = 0;
   std::int64_t last_read_ = 0, last_ping_ = 0, last_write_ = 0;
-  std::uint32_t missed_ = 0; // pings without a sign of life
+  std::uint32_t missed_ = 0;           // pings without a sign of life
+  std::string_view ended_as_ = "lost"; // unless it was closed by us
   bool accepted_ = false;
   bool said_hello_ = false;
   bool reading_ = false; // Beast has the read or the accept under way
@@ -122,6 +145,7 @@ private:
 
 void ws_connection::start(ws_start start) {
   home_->add(shared_from_this());
+  count(metric::connections_accepted, connection_kind::ws);
   since_ = last_read_ = last_ping_ = now();
   if (auto* who = std::get_if<actors::identity>(&start.outcome)) identity_ = std::move(*who);
   if (const auto* why = std::get_if<close_code>(&start.outcome)) refused_ = *why;
@@ -193,8 +217,9 @@ void ws_connection::read() {
                        });
 }
 
-void ws_connection::on_read(error_code failed, std::size_t) {
+void ws_connection::on_read(error_code failed, std::size_t size) {
   reading_ = false;
+  count(metric::received_bytes, connection_kind::ws, size);
   if (gone_) return let_go();
   last_read_ = now();
   missed_ = 0;
@@ -218,6 +243,9 @@ void ws_connection::read_failed(error_code why) {
   read_ended_ = true;
   const bool cut_off = why == asio::error::eof || why == asio::error::connection_reset ||
                        why == asio::error::operation_aborted || why == asio::error::broken_pipe;
+  if (why == websocket::error::closed) ended_as_ = "peer";
+  if (why == websocket::error::message_too_big) ended_as_ = "1009";
+  if (why == websocket::error::bad_frame_payload) ended_as_ = "1007";
   if (cut_off || why.category() == boost::system::system_category()) return finish();
   out_.finish();
   flush();
@@ -225,7 +253,9 @@ void ws_connection::read_failed(error_code why) {
 
 void ws_connection::take_message() {
   auto got = decode_frame(message_);
-  if (const auto* bad = std::get_if<refused_frame>(&got)) return refuse(bad->id, bad->why);
+  const auto* bad = std::get_if<refused_frame>(&got);
+  count(metric::frames_received, bad != nullptr ? frame_type::refused : type_of(std::get<client_frame>(got)));
+  if (bad != nullptr) return refuse(bad->id, bad->why);
   std::visit([this](auto& in) { take(std::move(in)); }, std::get<client_frame>(got));
 }
 
@@ -270,10 +300,12 @@ void ws_connection::flush() {
 }
 
 void ws_connection::write_out() {
-  const auto low = [this] {
-    if (session_) session_->drained(id_);
+  const auto wrote = [this](std::size_t bytes, bool low) {
+    count(metric::sent_bytes, connection_kind::ws, bytes);
+    home_->shared().with.counts->add(metric::frames_sent, out_.take_frames_written());
+    if (low && session_) session_->drained(id_);
   };
-  switch (pump(out_, socket().native_handle(), low)) {
+  switch (pump(out_, socket().native_handle(), wrote)) {
   case pumped::all:
     return all_written();
   case pumped::some:
@@ -356,6 +388,7 @@ void ws_connection::heartbeat(std::int64_t now_ms) {
 void ws_connection::finish() {
   if (gone_) return;
   gone_ = true;
+  count_end();
   const auto keep = shared_from_this();
   out_.finish();
   home_->remove(*this);
@@ -363,6 +396,14 @@ void ws_connection::finish() {
   socket().close(ignored);
   if (!reading_) let_go(); // otherwise Beast may still write into the message; its handler does it
   tell_gone();
+}
+
+void ws_connection::count_end() {
+  const auto& counts = *home_->shared().with.counts;
+  const auto why = out_.closed_with();
+  count(metric::websockets_closed,
+        counts.at(metric::websockets_closed,
+                  why ? std::to_string(static_cast<unsigned>(*why)) : std::string{ended_as_}));
 }
 
 void ws_connection::tell_gone() {

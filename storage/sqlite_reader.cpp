@@ -4,6 +4,7 @@
 #include <exception>
 #include <limits>
 
+#include "config/limits.hpp"
 #include "storage/sqlite_rows.hpp"
 
 namespace maru::storage::sqlite {
@@ -196,6 +197,8 @@ public:
                dead_of);
   }
 
+  observation observe(std::int64_t now) override;
+
 private:
   std::optional<event_row> event_at(const uuid& room, std::uint64_t seq) {
     return first(
@@ -292,6 +295,40 @@ std::vector<event_row> snapshot::chain(const uuid& room, const uuid& id, std::si
     next = row->parent;
     out.push_back(std::move(*row));
   }
+  return out;
+}
+
+// 0 where it cannot be told: whoever watches learns the rest all the same.
+std::uint64_t size_of(const std::filesystem::path& file) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(file, failed);
+  return failed ? 0 : size;
+}
+
+observation snapshot::observe(std::int64_t now) {
+  observation out;
+  const auto most = clamped(limits::observed_rows);
+  const auto count = [](query q) { return q.next() ? q.count(0) : 0; };
+  out.entries = count(db_.run("SELECT count(*) FROM (SELECT 1 FROM entries LIMIT ?)", most));
+  out.unfinished =
+      count(db_.run("SELECT count(*) FROM (SELECT 1 FROM answers WHERE end_seq IS NULL LIMIT ?)", most));
+  {
+    auto q = db_.run("SELECT min(visible_at) FROM entries WHERE visible_at <= ?", now);
+    if (q.next()) out.due_since = q.maybe_integer(0);
+  }
+  {
+    auto q = db_.run("SELECT reason, count(*) FROM (SELECT reason FROM dead_letters ORDER BY n DESC LIMIT ?) "
+                     "GROUP BY reason",
+                     most);
+    while (q.next())
+      out.dead_by_reason.emplace_back(q.bytes(0), q.count(1));
+  }
+  const auto file = db_.file();
+  out.database_bytes = size_of(file);
+  out.log_bytes = size_of(file.string() + "-wal");
+  std::error_code failed;
+  const auto space = std::filesystem::space(file, failed);
+  out.disk_free_bytes = failed ? 0 : space.available;
   return out;
 }
 

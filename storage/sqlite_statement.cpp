@@ -182,6 +182,8 @@ void connection::script(const std::string& sql) {
   if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail(db_);
 }
 
+std::filesystem::path connection::file() const { return sqlite3_db_filename(db_, "main"); }
+
 bool connection::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
 std::int64_t connection::changes_so_far() const { return sqlite3_total_changes64(db_); }

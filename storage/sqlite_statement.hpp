@@ -128,6 +128,7 @@ public:
 
   // Commits go to a write-ahead log from here on; the file remembers.
   void use_log();
+  [[nodiscard]] std::filesystem::path file() const;
   // Pages in the write-ahead log after the last commit.
   [[nodiscard]] int log_pages() const { return log_pages_; }
   // Moves the log into the file as far as readers allow; `insist` waits for them.

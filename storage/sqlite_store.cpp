@@ -34,7 +34,7 @@ std::unique_ptr<store> open_store(const std::filesystem::path& file, open_option
 
 sqlite_store::sqlite_store(const std::filesystem::path& file, open_options options)
     : options_(std::move(options)), lock_(file), write_connection_(lock_.database(), connection::mode::write),
-      writer_(write_connection_, options_.probe) {
+      writer_(write_connection_, options_.probe, *options_.counts) {
   migrate(write_connection_);
   write_connection_.use_log();
   for (std::uint32_t i = 0; i < std::max(options_.readers, 1U); ++i)
@@ -78,10 +78,12 @@ void sqlite_store::stop() {
 // --- writing ----------------------------------------------------------------------------------------------
 
 void sqlite_store::submit(step s, completion done) {
-  waiting_step waiting{std::move(s), std::move(done), 0};
+  waiting_step waiting{std::move(s), std::move(done)};
   waiting.bytes = weight_of(waiting.what);
   const auto refused = let_in(waiting);
   if (refused == failure::none) return steps_changed_.notify_one();
+  options_.counts->add(metric::store_steps);
+  options_.counts->add_at(metric::store_refused, static_cast<std::size_t>(refused));
   tell(waiting.done,
        outcome{refused, refused == failure::overloaded ? "too much waits to be written" : "closed",
                std::nullopt});
@@ -144,6 +146,7 @@ void sqlite_store::run_group(std::vector<waiting_step> group) {
   auto results = commit(group);
   if (results.front().why == failure::fatal) end_for(results.front().detail);
   account_for(group, results);
+  count_group(group, results);
   for (std::size_t i = 0; i < group.size(); ++i) {
     tell(group[i].done, std::move(results[i]));
     group[i] = {}; // what the step held goes now, not with the group's last
@@ -177,6 +180,17 @@ void sqlite_store::account_for(const std::vector<waiting_step>& group, const std
   counters_.queued_bytes -= bytes;
 }
 
+void sqlite_store::count_group(const std::vector<waiting_step>& group,
+                               const std::vector<outcome>& results) const {
+  auto& counts = *options_.counts;
+  counts.add(metric::store_steps, group.size());
+  counts.observe(metric::store_group_steps, static_cast<double>(group.size()));
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    counts.observe(metric::store_step_seconds, group[i].since.seconds());
+    if (!results[i]) counts.add_at(metric::store_refused, static_cast<std::size_t>(results[i].why));
+  }
+}
+
 void sqlite_store::end_for(const std::string& why) {
   if (!fatal_.exchange(true)) tell(options_.on_fatal, why);
 }
@@ -191,8 +205,14 @@ std::uint64_t sqlite_store::claim_shards(const std::string& node) {
 }
 
 counters sqlite_store::count() const {
-  const std::lock_guard guard(steps_mutex_);
-  return counters_;
+  counters out;
+  {
+    const std::lock_guard guard(steps_mutex_);
+    out = counters_;
+  }
+  const std::lock_guard guard(reads_mutex_);
+  out.queued_reads = reads_.size();
+  return out;
 }
 
 // --- reading ----------------------------------------------------------------------------------------------
@@ -201,7 +221,7 @@ void sqlite_store::read(read_job job, read_failed failed) {
   waiting_read waiting{std::move(job), std::move(failed)};
   const char* refused = let_in(waiting);
   if (refused == nullptr) return reads_changed_.notify_one();
-  tell(waiting.failed, refused);
+  fail(waiting, refused);
 }
 
 const char* sqlite_store::let_in(waiting_read& waiting) {
@@ -232,10 +252,16 @@ void sqlite_store::read_until_closed(connection& db) {
 void sqlite_store::run_read(connection& db, const waiting_read& what) {
   if (options_.probe)
     if (const auto why = options_.probe("read"); why != failure::none)
-      return tell(what.failed, std::string(word(why)));
+      return fail(what, std::string(word(why)));
   auto result = read_snapshot(db, what.job);
+  options_.counts->observe(metric::store_read_seconds, what.since.seconds());
   if (result.corrupt) end_for(*result.failed);
-  if (result.failed) tell(what.failed, std::move(*result.failed));
+  if (result.failed) fail(what, std::move(*result.failed));
+}
+
+void sqlite_store::fail(const waiting_read& what, std::string why) const {
+  options_.counts->add(metric::store_reads_failed);
+  tell(what.failed, std::move(why));
 }
 
 // --- by hand ----------------------------------------------------------------------------------------------

@@ -34,11 +34,13 @@ private:
     step what;
     completion done;
     std::size_t bytes = 0;
+    stopwatch since = {};
   };
 
   struct waiting_read {
     read_job job;
     read_failed failed;
+    stopwatch since = {};
   };
 
   enum class stage : std::uint8_t { open, closing, closed };
@@ -53,7 +55,9 @@ private:
   std::vector<outcome> commit(const std::vector<waiting_step>& group);
   void run_group(std::vector<waiting_step> group);
   void account_for(const std::vector<waiting_step>& group, const std::vector<outcome>& results);
+  void count_group(const std::vector<waiting_step>& group, const std::vector<outcome>& results) const;
   void run_read(connection& db, const waiting_read& what);
+  void fail(const waiting_read& what, std::string why) const;
   void end_for(const std::string& why);
 
   const open_options options_;
@@ -71,7 +75,7 @@ private:
   stage steps_stage_ = stage::open;
   counters counters_;
 
-  std::mutex reads_mutex_;
+  mutable std::mutex reads_mutex_;
   std::condition_variable reads_changed_;
   std::deque<waiting_read> reads_;
   stage reads_stage_ = stage::open;

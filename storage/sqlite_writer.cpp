@@ -96,14 +96,18 @@ void writer::in_transaction(std::span<const step* const> group, std::vector<outc
     one_by_one(group, results, tried);
   }
   ask("commit");
+  const stopwatch committing;
   db_.exec("COMMIT");
+  counts_.observe(metric::store_commit_seconds, committing.seconds());
 }
 
 std::vector<outcome> writer::commit(std::span<const step* const> group) {
   std::vector<outcome> results(group.size());
   std::optional<group_failure> failed;
+  const stopwatch whole;
   try {
     in_transaction(group, results);
+    counts_.observe(metric::store_group_seconds, whole.seconds());
   } catch (const group_failure& f) {
     failed = f;
   } catch (const error& e) {

@@ -10,7 +10,8 @@ namespace maru::storage::sqlite {
 
 class writer {
 public:
-  writer(connection& db, const fault_probe& probe) : db_(db), probe_(probe) {}
+  writer(connection& db, const fault_probe& probe, metrics& counts)
+      : db_(db), probe_(probe), counts_(counts) {}
 
   // One transaction and one fsync for all of them; the n-th outcome is the n-th step's. A group that
   // cannot be committed has the same failure for each step.
@@ -39,6 +40,7 @@ private:
 
   connection& db_;
   const fault_probe& probe_;
+  metrics& counts_;
   int log_pages_tidied_ = 0;
 };
 

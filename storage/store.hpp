@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/metrics.hpp"
 #include "storage/rows.hpp"
 
 namespace maru::storage {
@@ -186,6 +187,15 @@ struct room_image {
   std::optional<event_row> tail;   // newest message or finished answer: the default parent
 };
 
+// What an operator watches. Counting ends at limits::observed_rows: beyond it there are as many or more.
+struct observation {
+  std::uint64_t entries = 0;                                         // of all mailboxes
+  std::optional<std::int64_t> due_since;                             // of the entry that is due longest
+  std::vector<std::pair<std::string, std::uint64_t>> dead_by_reason; // of the newest dead letters
+  std::uint64_t unfinished = 0;                                      // answers
+  std::uint64_t database_bytes = 0, log_bytes = 0, disk_free_bytes = 0;
+};
+
 // A snapshot in time: all calls on one reader see the same state. Throws read_error.
 class reader {
 public:
@@ -226,6 +236,7 @@ public:
                                              std::size_t most) = 0;                       // in seq order
   virtual std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) = 0; // distinct
   virtual std::vector<dead_letter> dead(std::size_t most) = 0;
+  virtual observation observe(std::int64_t now) = 0;
 };
 
 struct read_error {
@@ -237,7 +248,7 @@ using read_job = std::function<void(reader&)>;
 using read_failed = std::function<void(std::string)>;
 
 struct counters {
-  std::uint64_t steps = 0, groups = 0, refused = 0, queued_steps = 0, queued_bytes = 0;
+  std::uint64_t steps = 0, groups = 0, refused = 0, queued_steps = 0, queued_bytes = 0, queued_reads = 0;
   bool writes_fail = false; // the disk took nothing of the last group
 };
 
@@ -273,6 +284,7 @@ struct open_options {
   threading threads = threading::own;
   fault_probe probe;                         // empty in production
   std::function<void(std::string)> on_fatal; // told once, from a store thread
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>();
 };
 
 struct open_error {

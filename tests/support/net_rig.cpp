@@ -29,7 +29,7 @@ void net_rig::start() {
   for (const auto& [path, bytes] : files)
     built_in.push_back({path, bytes});
   server = std::make_unique<net::server>(
-      net::server_deps{front, settings, time, codec, net::fixed_assets(built_in), on->all()});
+      net::server_deps{front, settings, time, codec, net::fixed_assets(built_in), on->all(), counts});
   server->start();
   address = server->addresses().front();
 }

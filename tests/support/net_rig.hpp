@@ -103,6 +103,12 @@ public:
     }
     changed_.notify_all();
   }
+  void observe(actors::observed tell) override {
+    if (hold_observers)
+      observers.push_back(std::move(tell));
+    else
+      tell(seen);
+  }
   [[nodiscard]] bool ready() const override { return is_ready; }
   [[nodiscard]] bool degraded() const override { return is_degraded; }
 
@@ -122,6 +128,9 @@ public:
   std::atomic<bool> is_ready{true};
   std::atomic<bool> is_degraded{false};
   bool attach_at_once = true;
+  std::vector<reading> seen{{metric::actors, 1, 0}}; // what observe() tells
+  std::atomic<bool> hold_observers{false};
+  std::vector<actors::observed> observers;
   std::shared_ptr<fake_session> session = std::make_shared<fake_session>();
 
 private:
@@ -155,6 +164,7 @@ struct net_rig {
   std::unique_ptr<net::server> server;
   std::shared_ptr<const actors::frame_codec> codec;
   std::string address;
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>(metric_names{"1.2.3", {}, net::route_names()});
 };
 
 inline constexpr const char* some_id = "01890a5d-ac96-774b-bcce-b302099a8057";

@@ -10,6 +10,7 @@
 #include "actors/common.hpp"
 #include "actors/directory.hpp"
 #include "actors/nursery.hpp"
+#include "actors/observer.hpp"
 #include "actors/relay.hpp"
 #include "actors/room.hpp"
 #include "actors/scheduler.hpp"
@@ -34,7 +35,8 @@ std::filesystem::path new_folder() {
   return name;
 }
 
-actors::accounts_actor::behavior_type nobody_revoked(actors::accounts_actor::pointer, int) {
+actors::accounts_actor::behavior_type nobody_revoked(actors::accounts_actor::pointer self, int) {
+  actors::end_on_exception(self, "accounts");
   return {
       [](const std::string&, const actors::api::request&) {
         return actors::api::reply{actors::api::nothing{}};
@@ -78,6 +80,7 @@ world::~world() {
   store_fault = nullptr;
   store_->die();
   api_ = nullptr;
+  observer_ = nullptr;
   scheduler_ = nullptr;
   root_children_.clear();
   now_ = {};
@@ -94,6 +97,7 @@ void world::kill() {
   auto fault = std::exchange(store_fault, nullptr);
   auto pick = std::exchange(rig_->pick, nullptr);
   api_ = nullptr;
+  observer_ = nullptr;
   scheduler_ = nullptr;
   root_children_.clear();
   now_ = {};
@@ -147,6 +151,7 @@ void world::add_nursery(std::vector<actors::child_spec>& to, const std::string& 
     o.name = name;
     o.time = now_.time;
     o.random = now_.random;
+    o.counts = now_.counts;
     o.start = [this, start](caf::local_actor* of, const std::string& child,
                             bool after_crash) -> caf::strong_actor_ptr {
       if (!now_.settings) return nullptr;
@@ -185,6 +190,10 @@ std::vector<actors::child_spec> world::children() {
   });
   add_child(all, "scheduler", scheduler_, [this](parent p) { return p->spawn(actors::scheduler, now_); });
   add_child(all, "api", api_, [this](parent p) { return p->spawn(actors::api_service, now_); });
+  add_child(all, "observer", observer_, [this](parent p) {
+    const std::function<std::size_t()> none = [] { return std::size_t{0}; };
+    return p->spawn(actors::observer, now_, none);
+  });
   return all;
 }
 
@@ -210,6 +219,7 @@ void world::start() {
   };
   codec_ = net::make_codec(*now_.settings, "test", "test");
   now_.codec = codec_.get();
+  now_.counts = counts;
   auto models = std::make_shared<actors::providers>();
   for (const auto& p : now_.settings->providers) {
     if (!models_.contains(p.name)) models_[p.name] = std::make_shared<scripted_model>(p);
@@ -222,6 +232,7 @@ void world::start() {
   o.time = now_.time;
   o.random = now_.random;
   o.gave_up = [this](std::string why) { gave_up = std::move(why); };
+  o.counts = now_.counts;
   now_.root =
       rig_->own(caf::actor_cast<actors::tree_actor>(rig_->system().spawn(actors::supervisor, std::move(o))));
   rig_->settle();

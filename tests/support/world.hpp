@@ -78,6 +78,9 @@ public:
     return found.value.value();
   }
 
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>(); // of all lives of the process
+  [[nodiscard]] const actors::observer_actor& observer() const { return observer_; }
+
   std::vector<std::unique_ptr<device>> devices;
 
 private:
@@ -102,6 +105,7 @@ private:
   std::shared_ptr<gated_store> store_;
   actors::services now_;
   actors::api_actor api_;
+  actors::observer_actor observer_;
   caf::strong_actor_ptr scheduler_;
   std::map<std::string, caf::actor_addr> root_children_;
   std::uint64_t next_connection_ = 1;

@@ -494,6 +494,7 @@ TEST_CASE("a reply that comes when the server is gone hurts nobody", "[net][http
       asked.set_value();
     }
     void hello(actors::connection_ptr, actors::identity, actors::hello_in) override {}
+    void observe(actors::observed tell) override { tell({}); }
     [[nodiscard]] bool ready() const override { return true; }
     [[nodiscard]] bool degraded() const override { return false; }
   } front{late, asked};

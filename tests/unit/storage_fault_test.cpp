@@ -176,7 +176,8 @@ TEST_CASE("a database without room refuses the whole group, and takes steps agai
   sqlite::migrate(db);
   db.use_log();
   const fault_probe none;
-  sqlite::writer writer(db, none);
+  metrics counts;
+  sqlite::writer writer(db, none, counts);
   const auto commit = [&](const std::vector<std::vector<part>>& group) {
     std::vector<step> steps;
     for (const auto& parts : group)

@@ -111,6 +111,7 @@ public:
     options.url = folder_.url();
     options.threads = threading::manual;
     options.probe = std::move(probe);
+    options.counts = counts;
     options.on_fatal = [this](const std::string& why) { fatal.push_back(why); };
     store_ = open(std::move(options));
     epoch = store_->claim_shards("here");
@@ -155,6 +156,7 @@ public:
   [[nodiscard]] const temp_folder& folder() const { return folder_; }
   void close() { store_.reset(); }
 
+  std::shared_ptr<metrics> counts = std::make_shared<metrics>(); // of all its lives
   std::uint64_t epoch = 0;
   std::vector<outcome> outcomes;
   std::vector<std::size_t> order; // in which they were answered
