@@ -12,6 +12,7 @@
 #include "actors/node.hpp"
 #include "app/client_files.hpp"
 #include "app/control.hpp"
+#include "app/database.hpp"
 #include "app/logs.hpp"
 #include "llm/provider.hpp"
 #include "net/codec.hpp"
@@ -53,21 +54,6 @@ void find_model(config::settings& settings) {
   settings.providers.push_back(std::move(found.provider));
 }
 
-std::string store_url(const config::settings& settings) {
-  const std::string scheme = "sqlite:";
-  const auto& url = settings.storage.url;
-  if (!url.starts_with(scheme)) return url;
-  return scheme + (settings.server.data / url.substr(scheme.size())).string();
-}
-
-std::shared_ptr<storage::store> open_store(const config::settings& settings) {
-  storage::open_options options;
-  options.url = store_url(settings);
-  options.readers = settings.storage.readers;
-  options.on_fatal = give_up;
-  return storage::open(std::move(options));
-}
-
 net::asset_lookup embedded() {
   std::vector<net::asset_file> out;
   for (const auto& f : client_files())
@@ -92,7 +78,7 @@ void run(config::settings given, const sigset_t& signals) {
   raise_open_files();
   storage::make_folder(given.server.data);
   control_file control(given.server.data);
-  auto store = open_store(given);
+  auto store = open_store(given, give_up);
   find_model(given);
   const auto settings = std::make_shared<const config::settings>(std::move(given));
 
