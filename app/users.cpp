@@ -1,7 +1,9 @@
 #include "app/users.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <iostream>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 

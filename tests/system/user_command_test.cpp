@@ -439,7 +439,7 @@ TEST_CASE("ten thousand users are listed page by page, with a server and without
     const auto epoch = db->claim_shards("test");
     for (std::size_t i = 1; i < count; ++i) {
       const auto name = "user" + std::to_string(i);
-      storage::account_row row{uuid::v7(system_clock().unix_ms()), name, name, name, "-", "user", "{}", 1};
+      storage::account_row row{uuid::v7(static_cast<std::int64_t>(i)), name, name, name, "-", "user", "{}", 1};
       const auto shard = storage::shard_of(row.id);
       db->submit({{shard, epoch}, {storage::create_account{std::move(row)}}}, {});
     }
