@@ -58,8 +58,12 @@ void accounts_state::identify(ask_id ask, const std::string& access_token) {
       answer(w.ask, reply(w));
   };
   read([user = who->user](storage::reader& from) { return from.account(user); },
-       [this, tell](const std::optional<storage::account_row>& row) {
-         if (row) remember(*row);
+       [this, tell, asked_at = now()](const std::optional<storage::account_row>& row) {
+         if (row) {
+           // What was changed meanwhile is newer than what was read.
+           const auto it = identities.find(row->id);
+           if (it == identities.end() || it->second.read_at < asked_at) remember(*row);
+         }
          tell([&](const identity_ask& w) -> api::reply {
            if (!row || revoked.contains(w.family)) return not_signed_in();
            return identity{row->id, w.family, row->username, row->display_name, row->role};

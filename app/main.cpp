@@ -91,7 +91,9 @@ int main(int argc, char** argv) {
   const auto add_options = [&](CLI::App* command) {
     command->add_option("--config", what.config, "TOML file; without one the defaults hold");
     command->add_option("--set", what.sets, "KEY=VALUE, over the file and the environment; may be repeated")
-        ->take_all();
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false); // what follows its value may be a name
   };
 
   auto* serve = app.add_subcommand("serve", "Run the server until SIGTERM");

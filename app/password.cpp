@@ -64,10 +64,10 @@ std::optional<std::string> read_line() {
 }
 
 std::string typed(const char* prompt) {
-  std::cerr << prompt << std::flush;
   std::optional<std::string> line;
   {
     const unseen nobody_looks;
+    std::cerr << prompt << std::flush;
     line = read_line();
   }
   std::cerr << "\n";

@@ -386,7 +386,8 @@ TEST_CASE("a database that another process has open, without taking commands, is
   const held_lock starting(here.file("maru.db.lock"));
   const auto how = here.user({"list"});
   CHECK(how.status == 1);
-  CHECK(has(how.err, "(" + std::to_string(::getpid()) + "): a server that is starting, or another command"));
+  const auto me = std::to_string(::getpid());
+  CHECK(has(how.err, "(" + me + "): a server that is starting, or another command"));
   std::ofstream(here.file("maru.control")) << R"({"address":"127.0.0.1:1","token":"x","pid":1})";
   CHECK(has(here.user({"list"}).err, "takes no commands"));
   std::ofstream(here.file("maru.control"))
@@ -439,7 +440,8 @@ TEST_CASE("ten thousand users are listed page by page, with a server and without
     const auto epoch = db->claim_shards("test");
     for (std::size_t i = 1; i < count; ++i) {
       const auto name = "user" + std::to_string(i);
-      storage::account_row row{uuid::v7(static_cast<std::int64_t>(i)), name, name, name, "-", "user", "{}", 1};
+      storage::account_row row{
+          uuid::v7(static_cast<std::int64_t>(i)), name, name, name, "-", "user", "{}", 1};
       const auto shard = storage::shard_of(row.id);
       db->submit({{shard, epoch}, {storage::create_account{std::move(row)}}}, {});
     }
