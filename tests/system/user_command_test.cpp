@@ -365,6 +365,17 @@ TEST_CASE("where sign-up is closed, the operator lets people in") {
   CHECK_FALSE(login(h.address(), "eve", "correct horse").id.empty());
 }
 
+TEST_CASE("a server that listens on a socket file alone takes the user commands, too") {
+  server_options options;
+  options.on_socket_file = true;
+  house h(MARU_BINARY, test::answers(5, 1), options);
+  const place here(h.server.data());
+  CHECK(here.user({"add", "ann"}, "correct horse\n").status == 0);
+  CHECK(here.list().size() == 1);
+  CHECK_FALSE(login(h.address(), "ann", "correct horse").id.empty());
+  CHECK(has(h.server.log(), "the operator added 'ann'"));
+}
+
 TEST_CASE("what a killed server has left is not believed: the command works on the data, and tells nobody") {
   house h(MARU_BINARY);
   const place here(h.server.data());
