@@ -58,8 +58,12 @@ void accounts_state::identify(ask_id ask, const std::string& access_token) {
       answer(w.ask, reply(w));
   };
   read([user = who->user](storage::reader& from) { return from.account(user); },
-       [this, tell](const std::optional<storage::account_row>& row) {
-         if (row) remember(*row);
+       [this, tell, asked_at = now()](const std::optional<storage::account_row>& row) {
+         if (row) {
+           // What was changed meanwhile is newer than what was read.
+           const auto it = identities.find(row->id);
+           if (it == identities.end() || it->second.read_at < asked_at) remember(*row);
+         }
          tell([&](const identity_ask& w) -> api::reply {
            if (!row || revoked.contains(w.family)) return not_signed_in();
            return identity{row->id, w.family, row->username, row->display_name, row->role};
@@ -183,16 +187,20 @@ void accounts_state::change_me(ask_id ask, const std::string& access_token, cons
 void accounts_state::save_profile(ask_id ask, const storage::account_row& row, const turn_ptr& mine) {
   commit_or_refuse(ask, row.id, {storage::update_account{row}}, [this, ask, row, mine] {
     remember(row);
-    // Sockets that are open bring the old name; whoever lives is told before the reply.
-    const auto reply = [this, ask, row] { answer(ask, profile_of(row)); };
-    self->request(svc.directory, caf::infinite, user_atom::value, row.id)
-        .then(
-            [this, reply, name = row.display_name](const user_actor& found) {
-              self->send(found, name);
-              reply();
-            },
-            [reply](const caf::error&) { reply(); });
+    tell_name(row, [this, ask, row] { answer(ask, profile_of(row)); });
   });
+}
+
+// Sockets that are open bring the old name; whoever lives is told before the reply.
+void accounts_state::tell_name(const storage::account_row& row, std::function<void()> then) {
+  if (!svc.directory) return then();
+  self->request(svc.directory, caf::infinite, user_atom::value, row.id)
+      .then(
+          [this, then, name = row.display_name](const user_actor& found) {
+            self->send(found, name);
+            then();
+          },
+          [then](const caf::error&) { then(); });
 }
 
 void accounts_state::change_password(ask_id ask, const uuid& family, const api::change_me& in,
@@ -207,30 +215,30 @@ void accounts_state::change_password(ask_id ask, const uuid& family, const api::
     if (!how.hash) return answer(ask, refusal_of(storage::failure::overloaded));
     row.password_hash = *how.hash;
     const auto at = now();
-    commit_or_refuse(ask, row.id,
-                     {storage::update_account{row}, storage::revoke_account_families{row.id, family, at}},
-                     [this, ask, row, family, at, mine] {
-                       remember(row);
-                       end_other_families(ask, row, family, at, 1);
-                     });
+    commit_or_refuse(
+        ask, row.id, {storage::update_account{row}, storage::revoke_account_families{row.id, family, at}},
+        [this, ask, row, family, at, mine] {
+          remember(row);
+          end_families(row.id, family, at, 1, [this, ask, row] { answer(ask, profile_of(row)); });
+        });
   });
 }
 
 // They are revoked on disk; here they are found, so that their access tokens and connections end, too.
 // If they cannot be found, the actor starts again, and with that from what is on disk.
-void accounts_state::end_other_families(ask_id ask, const storage::account_row& row, const uuid& keep,
-                                        std::int64_t at, std::uint32_t attempt) {
+void accounts_state::end_families(const uuid& user, const uuid& keep, std::int64_t at, std::uint32_t attempt,
+                                  std::function<void()> then) {
   read([at](storage::reader& from) { return from.families_revoked_since(at); },
-       [this, ask, row, keep](const std::vector<storage::family_row>& families) {
+       [this, user, keep, then](const std::vector<storage::family_row>& families) {
          for (const auto& f : families)
-           if (f.account == row.id && f.id != keep) mark_revoked(f.account, f.id, *f.revoked_at);
-         answer(ask, profile_of(row));
+           if (f.account == user && f.id != keep) mark_revoked(f.account, f.id, *f.revoked_at);
+         then();
        },
-       [this, ask, row, keep, at, attempt] {
+       [this, user, keep, at, attempt, then] {
          if (attempt >= limits::notify_attempts_most)
            return self->quit(caf::make_error(caf::sec::runtime_error, "revoked families cannot be read"));
          run_later(limits::resend_after_ms * attempt,
-                   [=, this] { end_other_families(ask, row, keep, at, attempt + 1); });
+                   [=, this] { end_families(user, keep, at, attempt + 1, then); });
        });
 }
 

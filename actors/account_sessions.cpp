@@ -8,7 +8,6 @@ namespace {
 
 refusal wrong_login() { return {code::unauthenticated, "wrong username or password", 0}; }
 refusal wrong_token() { return {code::unauthenticated, "the refresh token is not valid", 0}; }
-refusal taken_name() { return {code::conflict, "this username is taken", 0}; }
 refusal no_memory() {
   return {code::overloaded, "no memory to check a password; try again", limits::retry_after_ms};
 }
@@ -24,7 +23,7 @@ result<storage::account_row> new_account(const api::signup& in, std::int64_t now
   row.login = login_of(*username);
   row.username = *username;
   row.display_name = *display_name;
-  row.role = "user";
+  row.role = user_role;
   row.created_at = now;
   return row;
 }
@@ -49,23 +48,30 @@ verified verify(const std::string& hash, const std::string& password, const pass
 
 } // namespace
 
+refusal taken_name() { return {code::conflict, "this username is taken", 0}; }
+
 // --- sign-up ------------------------------------------------------------------------------------------
 
 void accounts_state::signup(ask_id ask, const api::signup& in) {
   if (svc.settings->auth.signup != config::signup_mode::open)
     return answer(ask, refusal{code::forbidden, "sign-up is not open on this server", 0});
+  prepare(ask, in, [this, ask](storage::account_row& row) { create(ask, row); });
+}
+
+void accounts_state::prepare(ask_id ask, const api::signup& in,
+                             std::function<void(storage::account_row&)> then) {
   const auto row = new_account(in, now());
   if (!row) return answer(ask, row.error());
   read(
       ask, [login = row->login](storage::reader& from) { return from.account_by_login(login).has_value(); },
-      [this, ask, row = *row, password = in.password](bool taken) {
+      [this, ask, row = *row, password = in.password, then = std::move(then)](bool taken) {
         if (taken) return answer(ask, taken_name());
         on_pool(
             ask, [password, cost = cost()] { return hash_password(password, cost); },
-            [this, ask, row](const std::optional<std::string>& hash) mutable {
+            [this, ask, row, then](const std::optional<std::string>& hash) mutable {
               if (!hash) return answer(ask, no_memory());
               row.password_hash = *hash;
-              create(ask, row);
+              then(row);
             });
       });
 }

@@ -198,6 +198,14 @@ accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_s
               what);
         });
       },
+      [self](const person& by, const api::request& what) {
+        auto& s = self->state;
+        return s.take([&s, by, what](accounts_state::ask_id ask) {
+          if (const auto* in = std::get_if<api::add_user>(&what)) return s.add_user(ask, by, *in);
+          if (const auto* in = std::get_if<api::change_user>(&what)) return s.change_user(ask, by, *in);
+          s.answer(ask, refusal{code::internal, "no matter of administration", 0});
+        });
+      },
       [self](const std::string& token) {
         auto& s = self->state;
         return s.take([&s, token](accounts_state::ask_id ask) { s.identify(ask, token); });

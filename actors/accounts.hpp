@@ -135,6 +135,8 @@ struct accounts_state {
 
   // account_sessions.cpp: sign-up, login, refresh
   void signup(ask_id ask, const api::signup& in);
+  // Goes on with an account that is checked and has its password's hash.
+  void prepare(ask_id ask, const api::signup& in, std::function<void(storage::account_row&)> then);
   void create(ask_id ask, const storage::account_row& row);
   void login(ask_id ask, const api::login& in);
   void sign_in(ask_id ask, const uuid& user, const std::string& verified_hash,
@@ -164,12 +166,22 @@ struct accounts_state {
   void change_password(ask_id ask, const uuid& family, const api::change_me& in, storage::account_row row,
                        const turn_ptr& mine);
   void save_profile(ask_id ask, const storage::account_row& row, const turn_ptr& mine);
-  void end_other_families(ask_id ask, const storage::account_row& row, const uuid& keep, std::int64_t at,
-                          std::uint32_t attempt);
+  void tell_name(const storage::account_row& row, std::function<void()> then);
+  void end_families(const uuid& user, const uuid& keep, std::int64_t at, std::uint32_t attempt,
+                    std::function<void()> then);
+
+  // account_admin.cpp: what administrators do with accounts of others
+  void add_user(ask_id ask, const person& by, const api::add_user& in);
+  void change_user(ask_id ask, const person& by, const api::change_user& in);
+  void new_secret(ask_id ask, const person& by, const api::change_user& in, storage::account_row old,
+                  const turn_ptr& mine);
+  void save_user(ask_id ask, const person& by, const api::change_user& in, const storage::account_row& old,
+                 storage::account_row row, const turn_ptr& mine);
 };
 
 // Nothing of the password.
 api::profile profile_of(storage::account_row row);
+refusal taken_name();
 
 accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self, services svc,
                                       std::shared_ptr<password_pool> pool);

@@ -5,9 +5,9 @@
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <nlohmann/json.hpp>
 #include <sodium.h>
 
+#include "actors/account_rules.hpp"
 #include "actors/common.hpp"
 #include "config/limits.hpp"
 
@@ -36,16 +36,14 @@ api::room_view view_of(storage::room_summary& s) {
   return {std::move(s.room), s.last ? std::optional(fact_of(*s.last)) : std::nullopt, s.unread, s.members};
 }
 
-bool same_secret(const std::string& one, const std::string& other) {
-  return one.size() == other.size() && sodium_memcmp(one.data(), other.data(), one.size()) == 0;
+bool for_administrators(const api::request& what) {
+  return std::holds_alternative<api::get_tree>(what) || std::holds_alternative<api::may_observe>(what) ||
+         std::holds_alternative<api::list_users>(what) || std::holds_alternative<api::add_user>(what) ||
+         std::holds_alternative<api::change_user>(what);
 }
 
-nlohmann::json json_of(const std::vector<child_health>& children) {
-  auto list = nlohmann::json::array();
-  for (const auto& c : children)
-    list.push_back(
-        {{"name", c.name}, {"running", c.running}, {"restarts", c.restarts}, {"last_error", c.last_error}});
-  return list;
+bool same_secret(const std::string& one, const std::string& other) {
+  return one.size() == other.size() && sodium_memcmp(one.data(), other.data(), one.size()) == 0;
 }
 
 } // namespace
@@ -54,8 +52,7 @@ void api_state::take(std::string& token, api::request& what, api::replied& tell)
   svc.reach("api.take");
   const auto fail = [tell](const caf::error&) { tell(gone); };
   const bool operator_asks = !svc.control_token.empty() && same_secret(token, svc.control_token);
-  if (operator_asks && std::holds_alternative<api::get_tree>(what)) return tree(std::move(tell));
-  if (operator_asks && std::holds_alternative<api::may_observe>(what)) return tell(api::nothing{});
+  if (operator_asks && for_administrators(what)) return administer({}, what, std::move(tell));
   const bool accounts =
       std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
       std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
@@ -85,9 +82,8 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
     return command(who, p->room, post_of(*p), std::move(tell));
   if (auto* s = std::get_if<api::stop_answer>(&what))
     return command(who, s->room, stop_answer{std::move(s->id), s->key, s->answer}, std::move(tell));
-  if (who.role != "admin") return tell(refusal{code::forbidden, "for administrators"});
-  if (std::holds_alternative<api::may_observe>(what)) return tell(api::nothing{});
-  tree(std::move(tell));
+  if (who.role != admin_role) return tell(refusal{code::forbidden, "for administrators"});
+  administer({who.user, who.username}, what, std::move(tell));
 }
 
 void api_state::list_agents(const api::replied& tell) const {
@@ -241,29 +237,6 @@ void api_state::hello(connection_ptr from, identity who, hello_in what, std::uin
                       });
           },
           [from](const caf::error&) { from->close(close_code::overloaded); });
-}
-
-void api_state::tree(api::replied tell) {
-  self->request(svc.root, caf::infinite, tree_atom::value)
-      .then([this,
-             tell](const std::vector<child_health>& children) { tree_of(0, json_of(children).dump(), tell); },
-            [tell](const caf::error&) { tell(gone); });
-}
-
-// The nurseries' own children, one nursery after the other.
-void api_state::tree_of(std::size_t at, std::string json, api::replied tell) {
-  const std::vector<std::pair<std::string, nursery_actor>> nurseries{
-      {"rooms", svc.rooms}, {"agents", svc.agents}, {"users", svc.users}, {"sessions", svc.sessions}};
-  if (at == nurseries.size()) return tell(api::tree_view{std::move(json)});
-  self->request(nurseries[at].second, caf::infinite, tree_atom::value)
-      .then(
-          [this, at, json, tell, name = nurseries[at].first](const std::vector<child_health>& children) {
-            auto tree = nlohmann::json::parse(json);
-            for (auto& c : tree)
-              if (c["name"] == name) c["children"] = json_of(children);
-            tree_of(at + 1, tree.dump(), tell);
-          },
-          [tell](const caf::error&) { tell(gone); });
 }
 
 api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, services svc) {

@@ -44,6 +44,9 @@ struct api_state {
   void get_events(const identity& who, const api::get_events& what, api::replied tell);
   template <class Command>
   void command(const identity& who, const uuid& room, Command what, api::replied tell);
+  // api_admin.cpp: for administrators and the operator
+  void administer(const person& by, api::request& what, api::replied tell);
+  void list_users(const api::list_users& what, api::replied tell);
   void tree(api::replied tell);
   void tree_of(std::size_t at, std::string json, api::replied tell);
   void hello(connection_ptr from, identity who, hello_in what, std::uint32_t tries);

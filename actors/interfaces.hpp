@@ -160,6 +160,8 @@ using accounts_actor = caf::typed_actor<
     // signup, login, refresh, logout (with the caller's access token, perhaps just expired), get_me,
     // change_me.
     caf::replies_to<std::string, api::request>::with<api::reply>,
+    // add_user, change_user for an administrator, or for the operator, who has no id.
+    caf::replies_to<person, api::request>::with<api::reply>,
     // Whom an access token belongs to: identity or refusal.
     caf::replies_to<std::string>::with<api::reply>,
     // Whether a family that was checked a moment ago still holds: nothing or refusal.

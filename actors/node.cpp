@@ -114,6 +114,8 @@ struct node::inside {
     });
   }
 
+  child_spec accounts_child();
+  child_spec api_child();
   std::vector<child_spec> children();
   void start();
 
@@ -131,11 +133,31 @@ struct node::inside {
   bool down = false;
 };
 
+child_spec node::inside::accounts_child() {
+  return one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
+    return p->spawn(actors::accounts, s, passwords);
+  });
+}
+
+child_spec node::inside::api_child() {
+  return {"api", [this](caf::local_actor* p) {
+            const auto handle = p->spawn(api_service, now.get());
+            const std::lock_guard lock(api_mutex);
+            api = handle;
+            return caf::actor_cast<caf::strong_actor_ptr>(handle);
+          }};
+}
+
 // In the order in which they need each other: when one falls, those after it start anew.
 std::vector<child_spec> node::inside::children() {
   std::vector<child_spec> all;
   all.push_back(one("store", &services::store,
                     [](caf::local_actor* p, const services& s) { return p->spawn(actors::store, s); }));
+  if (options.accounts_only) {
+    all.push_back(accounts_child());
+    all.push_back(api_child());
+    return all;
+  }
   all.push_back(one("callers", &services::callers,
                     [](caf::local_actor* p, const services& s) { return p->spawn(actors::callers, s); }));
   all.push_back(one("relay", &services::relay,
@@ -161,10 +183,8 @@ std::vector<child_spec> node::inside::children() {
       many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
         return p->spawn(room, std::move(s), uuid::parse(name).value());
       }));
-  // Sessions rest on it: what it told nobody when it fell, they ask for again.
-  all.push_back(one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
-    return p->spawn(actors::accounts, s, passwords);
-  }));
+  all.push_back(
+      accounts_child()); // sessions rest on it: what it told nobody when it fell, they ask for again
   all.push_back(many("sessions", &services::sessions,
                      [](caf::local_actor* p, services s, const std::string& name, bool) {
                        return p->spawn(session, std::move(s), uuid::parse(name).value());
@@ -172,12 +192,7 @@ std::vector<child_spec> node::inside::children() {
   all.push_back({"scheduler", [this](caf::local_actor* p) {
                    return caf::actor_cast<caf::strong_actor_ptr>(p->spawn(scheduler, now.get()));
                  }});
-  all.push_back({"api", [this](caf::local_actor* p) {
-                   const auto handle = p->spawn(api_service, now.get());
-                   const std::lock_guard lock(api_mutex);
-                   api = handle;
-                   return caf::actor_cast<caf::strong_actor_ptr>(handle);
-                 }});
+  all.push_back(api_child());
   all.push_back({"observer", [this](caf::local_actor* p) {
                    const std::function<std::size_t()> passwords_waiting = [pool = passwords] {
                      return pool->waiting();

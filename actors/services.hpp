@@ -25,7 +25,7 @@ struct services {
   std::function<double()> random; // [0, 1); thread-safe
   std::uint64_t epoch = 0;
   std::uint64_t life = 0;    // of the actors that work mailboxes: grows when they were all started anew
-  std::string control_token; // of this machine's operator: may read the tree
+  std::string control_token; // of this machine's operator: may do what administrators may
   std::shared_ptr<metrics> counts = std::make_shared<metrics>();
   std::function<void(std::string_view place)> probe; // tests throw from here; empty in production
 

@@ -175,12 +175,25 @@ struct get_events {
 };
 using post_message = send_in;
 using stop_answer = stop_in;
+
+// For administrators, and for the operator of this machine.
 struct get_tree {};    // the live supervision tree
 struct may_observe {}; // nothing, or why this token does not open what watches the server
+struct list_users {
+  std::optional<std::string> cursor, username;
+  std::size_t limit = 50;
+};
+struct add_user {
+  std::string username, password, display_name, role;
+};
+struct change_user {
+  uuid user;
+  std::optional<std::string> role, display_name, new_password;
+};
 
-using request =
-    std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
-                 create_room, get_room, get_events, post_message, stop_answer, get_tree, may_observe>;
+using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents,
+                             list_rooms, create_room, get_room, get_events, post_message, stop_answer,
+                             get_tree, may_observe, list_users, add_user, change_user>;
 
 struct nothing {};
 struct person_view {
@@ -197,6 +210,13 @@ struct signed_in {
 };
 struct profile {
   person_view user;
+};
+struct user_view {
+  storage::account_summary user;
+};
+struct users_view {
+  std::vector<storage::account_summary> users;
+  std::string next; // cursor, "" at the end
 };
 struct agent_view {
   std::string name, model;
@@ -229,7 +249,7 @@ struct tree_view {
 };
 
 using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view,
-                           events_view, posted, tree_view>;
+                           events_view, posted, tree_view, user_view, users_view>;
 using replied = std::function<void(reply)>; // called once, on a thread that must not be held
 
 } // namespace api

@@ -17,13 +17,6 @@ namespace {
 
 constexpr auto file_name = "maru.control";
 
-std::string random_token() {
-  unsigned char bytes[32];
-  randombytes_buf(bytes, sizeof bytes);
-  char text[2 * sizeof bytes + 1];
-  return sodium_bin2hex(text, sizeof text, bytes, sizeof bytes);
-}
-
 // "" where it is missing or no text: the file may be anybody's.
 std::string text_of(const nlohmann::json& object, const char* key) {
   if (!object.is_object()) return "";
@@ -45,6 +38,23 @@ void print(const nlohmann::json& children, const std::string& indent) {
 }
 
 } // namespace
+
+std::string random_token() {
+  unsigned char bytes[32];
+  randombytes_buf(bytes, sizeof bytes);
+  char text[2 * sizeof bytes + 1];
+  return sodium_bin2hex(text, sizeof text, bytes, sizeof bytes);
+}
+
+std::optional<control> read_control(const std::filesystem::path& data) {
+  std::ifstream in(data / file_name);
+  const auto file = nlohmann::json::parse(in, nullptr, false);
+  control out{text_of(file, "address"), text_of(file, "token"), 0};
+  if (out.address.empty() || out.token.empty()) return std::nullopt;
+  if (const auto pid = file.find("pid"); pid != file.end() && pid->is_number_integer())
+    out.pid = pid->get<std::int64_t>();
+  return out;
+}
 
 control_file::control_file(const std::filesystem::path& data)
     : path_(data / file_name), token_(random_token()) {}
@@ -69,19 +79,17 @@ void control_file::write(const std::string& address) {
 }
 
 int show_tree(const std::filesystem::path& data) {
-  std::ifstream in(data / file_name);
-  const auto control = nlohmann::json::parse(in, nullptr, false);
-  const auto address = text_of(control, "address"), token = text_of(control, "token");
-  if (address.empty() || token.empty()) {
+  const auto control = read_control(data);
+  if (!control) {
     std::cerr << "No server runs on " << data
               << ". Start one with `maru serve`, or name its data directory with "
               << "--config or --set server.data=DIR.\n";
     return 1;
   }
-  const auto reply = net::local_get(address, "/api/v1/admin/tree", token);
+  const auto reply = net::local_get(control->address, "/api/v1/admin/tree", control->token);
   const auto tree = nlohmann::json::parse(reply.body, nullptr, false);
   if (reply.status != 200 || !tree.is_array()) {
-    std::cerr << "The server at " << address << " does not answer"
+    std::cerr << "The server at " << control->address << " does not answer"
               << (reply.status > 0 ? " as expected: " + std::to_string(reply.status) : "") << ".\n";
     return 1;
   }

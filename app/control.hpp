@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace maru::app {
@@ -21,6 +23,16 @@ private:
   std::string token_;
   bool written_ = false;
 };
+
+struct control {
+  std::string address, token;
+  std::int64_t pid = 0;
+};
+// What a server has left there, one that runs or one that was killed; nothing where there is nothing of use.
+std::optional<control> read_control(const std::filesystem::path& data);
+
+// 256 random bits, in hexadecimal.
+std::string random_token();
 
 // Prints the live supervision tree of the server of this data directory. Exit status.
 int show_tree(const std::filesystem::path& data);

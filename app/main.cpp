@@ -1,9 +1,11 @@
+#include <functional>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
 
 #include "app/control.hpp"
 #include "app/serve.hpp"
+#include "app/users.hpp"
 #include "config/load.hpp"
 #include "config/machine.hpp"
 
@@ -36,9 +38,46 @@ int with_settings_here(const given& what, int (*run)(maru::config::settings)) {
   return loaded ? run(std::move(loaded.value)) : refuse(loaded);
 }
 
-int with_settings(const given& what, int (*run)(maru::config::settings)) {
+int with_settings(const given& what, const std::function<int(maru::config::settings)>& run) {
   auto loaded = what.load();
   return loaded ? run(std::move(loaded.value)) : refuse(loaded);
+}
+
+using user_command = int (*)(const maru::config::settings&, const maru::app::user_order&);
+
+// `run` is called for the one that was given. What each takes, and no password among it: others see it.
+void add_user_commands(CLI::App& app, maru::app::user_order& order,
+                       const std::function<void(CLI::App*, user_command)>& when_given) {
+  auto* user = app.add_subcommand("user", "Who may sign in; with a running server or without one");
+  user->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, user_command run) {
+    auto* command = user->add_subcommand(name, help);
+    when_given(command, run);
+    return command;
+  };
+  const CLI::IsMember a_role({"admin", "user"});
+  const auto take_name = [&](CLI::App* command) {
+    command->add_option("NAME", order.name, "Whom; after -- if it begins with a dash")->required();
+  };
+  const auto take_generate = [&](CLI::App* command) {
+    command->add_flag(
+        "--generate", order.generate,
+        "Print a random password; otherwise it is asked for, or the first line of standard input");
+  };
+
+  auto* fresh = add("add", "Make an account; the first one of a server is its admin", maru::app::add_user);
+  take_name(fresh);
+  take_generate(fresh);
+  fresh->add_option("--display-name", order.display_name, "What others see; without it the name");
+  fresh->add_option("--role", order.role, "admin or user")->check(a_role);
+  add("list", "Show all accounts", maru::app::list_users)->add_flag("--json", order.json, "As a JSON array");
+  auto* role = add("role", "Make an admin, or take that away", maru::app::set_role);
+  take_name(role);
+  role->add_option("ROLE", order.role, "admin or user")->required()->check(a_role);
+  auto* password =
+      add("password", "Set a password; ends all sign-ins of the account", maru::app::set_password);
+  take_name(password);
+  take_generate(password);
 }
 
 } // namespace
@@ -52,7 +91,9 @@ int main(int argc, char** argv) {
   const auto add_options = [&](CLI::App* command) {
     command->add_option("--config", what.config, "TOML file; without one the defaults hold");
     command->add_option("--set", what.sets, "KEY=VALUE, over the file and the environment; may be repeated")
-        ->take_all();
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false); // what follows its value may be a name
   };
 
   auto* serve = app.add_subcommand("serve", "Run the server until SIGTERM");
@@ -78,6 +119,14 @@ int main(int argc, char** argv) {
   tree->callback([&] {
     status =
         with_settings(what, [](maru::config::settings s) { return maru::app::show_tree(s.server.data); });
+  });
+
+  maru::app::user_order order;
+  add_user_commands(app, order, [&](CLI::App* command, user_command run) {
+    add_options(command);
+    command->callback([&, run] {
+      status = with_settings(what, [&](const maru::config::settings& s) { return run(s, order); });
+    });
   });
 
   auto* version = app.add_subcommand("version", "Print the version");

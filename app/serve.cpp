@@ -12,6 +12,7 @@
 #include "actors/node.hpp"
 #include "app/client_files.hpp"
 #include "app/control.hpp"
+#include "app/database.hpp"
 #include "app/logs.hpp"
 #include "llm/counted.hpp"
 #include "llm/provider.hpp"
@@ -54,28 +55,11 @@ void find_model(config::settings& settings) {
   settings.providers.push_back(std::move(found.provider));
 }
 
-std::string store_url(const config::settings& settings) {
-  const std::string scheme = "sqlite:";
-  const auto& url = settings.storage.url;
-  if (!url.starts_with(scheme)) return url;
-  return scheme + (settings.server.data / url.substr(scheme.size())).string();
-}
-
 std::shared_ptr<metrics> make_metrics(const config::settings& settings) {
   metric_names names{MARU_VERSION, {}, net::route_names()};
   for (const auto& p : settings.providers)
     names.providers.push_back(p.name);
   return std::make_shared<metrics>(names);
-}
-
-std::shared_ptr<storage::store> open_store(const config::settings& settings,
-                                           const std::shared_ptr<metrics>& counts) {
-  storage::open_options options;
-  options.url = store_url(settings);
-  options.readers = settings.storage.readers;
-  options.on_fatal = give_up;
-  options.counts = counts;
-  return storage::open(std::move(options));
 }
 
 net::asset_lookup embedded() {
@@ -104,7 +88,7 @@ void run(config::settings given, const sigset_t& signals) {
   control_file control(given.server.data);
   find_model(given);
   const auto counts = make_metrics(given);
-  auto store = open_store(given, counts);
+  auto store = open_store(given, give_up, counts);
   const auto settings = std::make_shared<const config::settings>(std::move(given));
 
   const std::string name = "local";

@@ -19,14 +19,17 @@ inline constexpr std::size_t answer_text_bytes = 4'194'304;
 inline constexpr std::size_t title_chars = 200;
 inline constexpr std::size_t username_chars = 64;
 inline constexpr std::size_t display_name_chars = 100;
+inline constexpr std::size_t role_chars = 20;            // longer than the name of any
 inline constexpr std::size_t password_bytes_most = 1024; // Argon2 reads all of it
 inline constexpr std::size_t password_chars_least = 8;
+inline constexpr std::size_t generated_password_chars = 20; // 116 bits
 inline constexpr std::size_t agents_per_message = 16;
 
 // Pages.
 inline constexpr std::size_t events_page = 500;             // the contract names it
 inline constexpr std::size_t events_page_bytes = 2'097'152; // a page of big answers stays a page
 inline constexpr std::size_t rooms_page = 100;
+inline constexpr std::size_t users_page = 200;              // a row is under 1 kB
 inline constexpr std::size_t replay_page = 200;             // events a session reads at a time
 inline constexpr std::size_t replay_page_bytes = 2'097'152; // a quarter of an outbox
 inline constexpr std::size_t open_default_events = 50;      // `open` without `after`; the contract names it
@@ -94,6 +97,8 @@ inline constexpr std::size_t token_bytes = 4096; // access and refresh tokens, n
 inline constexpr std::size_t client_name_chars = 200;
 inline constexpr std::size_t echoed_id_bytes = 256; // of a refused frame's id
 inline constexpr std::size_t request_id_chars = 64;
+inline constexpr std::size_t local_reply_bytes = 4'194'304; // more than the longest page a command asks for
+inline constexpr std::uint32_t local_patience_ms = 30'000;  // of a command: passwords are hashed in turn
 
 // Being watched: what a scrape of /metrics may cost.
 inline constexpr std::size_t scrapes_at_once = 4;         // each is some 200 kB of text

@@ -164,7 +164,7 @@ std::vector<option<settings>> make_people() {
   using s = settings;
   return {
       choice<s>("auth.signup", AT(auth.signup), signups,
-                "Who may make an account: everybody, those with an invite, nobody."),
+                "Who may sign up: everybody, those with an invite, nobody; `maru user add` works always."),
       number<s>("auth.access_token_seconds", AT(auth.access_token_seconds), 10, 86'400,
                 "How long an access token is good for."),
       number<s>("auth.refresh_token_days", AT(auth.refresh_token_days), 1, 3650,

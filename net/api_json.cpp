@@ -17,6 +17,23 @@ void append_user(std::string& out, const actors::api::person_view& user) {
       .end();
 }
 
+void append_summary(std::string& out, const storage::account_summary& user) {
+  object{out}
+      .id("id", user.id)
+      .text("username", user.username)
+      .text("display_name", user.display_name)
+      .text("role", user.role)
+      .text("created_at", rfc3339(user.created_at))
+      .end();
+}
+
+void append_next(object& to, const std::string& cursor) {
+  if (cursor.empty())
+    to.raw("next", "null");
+  else
+    to.text("next", cursor);
+}
+
 void append_room(std::string& out, const actors::api::room_view& what) {
   object to{out};
   to.id("id", what.room.id).text("title", what.room.title).name("agents");
@@ -51,6 +68,22 @@ std::string to_json(const actors::api::profile& what) {
   return out;
 }
 
+std::string to_json(const actors::api::user_view& what) {
+  std::string out;
+  append_summary(out, what.user);
+  return out;
+}
+
+std::string to_json(const actors::api::users_view& what) {
+  std::string out;
+  object to{out};
+  to.name("users");
+  append_array(out, what.users, append_summary);
+  append_next(to, what.next);
+  to.end();
+  return out;
+}
+
 std::string to_json(const actors::api::agents_view& what) {
   std::string out;
   object to{out};
@@ -73,10 +106,7 @@ std::string to_json(const actors::api::rooms_view& what) {
   object to{out};
   to.name("rooms");
   append_array(out, what.rooms, append_room);
-  if (what.next.empty())
-    to.raw("next", "null");
-  else
-    to.text("next", what.next);
+  append_next(to, what.next);
   to.end();
   return out;
 }

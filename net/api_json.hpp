@@ -9,6 +9,8 @@ namespace maru::net {
 
 std::string to_json(const actors::api::signed_in& what);
 std::string to_json(const actors::api::profile& what);
+std::string to_json(const actors::api::user_view& what);
+std::string to_json(const actors::api::users_view& what);
 std::string to_json(const actors::api::agents_view& what);
 std::string to_json(const actors::api::room_view& what);
 std::string to_json(const actors::api::rooms_view& what);

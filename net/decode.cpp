@@ -16,6 +16,7 @@ using json = nlohmann::json;
 
 constexpr span_of a_token{1, limits::token_bytes};
 constexpr span_of a_password{1, limits::password_bytes_most};
+constexpr span_of a_role{1, limits::role_chars};
 
 template <class T>
 result<T> checked(const fields& from, T value) {
@@ -133,6 +134,14 @@ std::size_t query_limit(const target& from, std::size_t usual, std::size_t most,
   return usual;
 }
 
+std::optional<std::string> query_cursor(const target& from, refusal& why) {
+  const auto* cursor = from.find("cursor");
+  if (cursor == nullptr) return std::nullopt;
+  if (!why && cursor->size() > limits::cursor_chars)
+    why = {code::invalid_field, "cursor must be what a page before gave", 0};
+  return *cursor;
+}
+
 } // namespace
 
 std::variant<client_frame, refused_frame> decode_frame(std::string_view text) {
@@ -204,6 +213,30 @@ result<api::change_me> decode_change_me(std::string_view body) {
   return checked(from, std::move(out));
 }
 
+result<api::add_user> decode_add_user(std::string_view body) {
+  const auto whole = parse_body(body, false);
+  if (!whole) return whole.error();
+  fields from{*whole};
+  api::add_user out;
+  out.username = from.chars("username", {1, limits::username_chars});
+  out.password = from.bytes("password", a_password);
+  out.display_name = from.maybe_chars("display_name", {0, limits::display_name_chars}).value_or("");
+  out.role = from.maybe_chars("role", a_role).value_or("user");
+  return checked(from, std::move(out));
+}
+
+result<api::change_user> decode_change_user(const uuid& user, std::string_view body) {
+  const auto whole = parse_body(body, false);
+  if (!whole) return whole.error();
+  fields from{*whole};
+  api::change_user out;
+  out.user = user;
+  out.role = from.maybe_chars("role", a_role);
+  out.display_name = from.maybe_chars("display_name", {1, limits::display_name_chars});
+  out.new_password = from.maybe_bytes("new_password", a_password);
+  return checked(from, std::move(out));
+}
+
 result<api::create_room> decode_create_room(std::string_view body) {
   const auto whole = parse_body(body, true);
   if (!whole) return whole.error();
@@ -235,13 +268,21 @@ result<api::stop_answer> decode_stop_answer(const uuid& room, const uuid& answer
   return checked(from, std::move(out));
 }
 
+result<api::list_users> decode_list_users(const target& from) {
+  refusal why;
+  api::list_users out;
+  out.limit = query_limit(from, out.limit, limits::users_page, why);
+  out.cursor = query_cursor(from, why);
+  if (const auto* username = from.find("username")) out.username = *username;
+  if (why) return why;
+  return out;
+}
+
 result<api::list_rooms> decode_list_rooms(const target& from) {
   refusal why;
   api::list_rooms out;
   out.limit = query_limit(from, out.limit, limits::rooms_page, why);
-  if (const auto* cursor = from.find("cursor")) out.cursor = *cursor;
-  if (!why && out.cursor && out.cursor->size() > limits::cursor_chars)
-    why = {code::invalid_field, "cursor must be what a page before gave", 0};
+  out.cursor = query_cursor(from, why);
   if (why) return why;
   return out;
 }

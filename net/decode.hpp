@@ -30,12 +30,15 @@ result<actors::api::login> decode_login(std::string_view body);
 result<actors::api::refresh> decode_refresh(std::string_view body, std::string_view cookie);
 result<actors::api::logout> decode_logout(std::string_view body, std::string_view cookie);
 result<actors::api::change_me> decode_change_me(std::string_view body);
+result<actors::api::add_user> decode_add_user(std::string_view body);
+result<actors::api::change_user> decode_change_user(const uuid& user, std::string_view body);
 result<actors::api::create_room> decode_create_room(std::string_view body);
 result<actors::api::post_message> decode_post_message(const uuid& room, std::string_view body);
 result<actors::api::stop_answer> decode_stop_answer(const uuid& room, const uuid& answer,
                                                     std::string_view body);
 
 // Queries.
+result<actors::api::list_users> decode_list_users(const target& from);
 result<actors::api::list_rooms> decode_list_rooms(const target& from);
 result<actors::api::get_events> decode_get_events(const uuid& room, const target& from);
 // `last_event_id`: of the header, which wins over `after`; "" none.

@@ -192,6 +192,14 @@ step get_tree(const visit& v) {
       expecting<api::tree_view>([](const api::tree_view& what) { return json_reply(200, what.json); }));
 }
 
+step get_users(const visit& v) { return ask(v, decode_list_users(v.where), rendered<api::users_view>(200)); }
+step post_user(const visit& v) {
+  return ask(v, decode_add_user(v.request.body), rendered<api::user_view>(201));
+}
+step patch_user(const visit& v) {
+  return ask(v, decode_change_user(v.ids[0], v.request.body), rendered<api::user_view>(200));
+}
+
 // --- health --------------------------------------------------------------------------------------------
 
 step get_healthz(const visit&) { return json_reply(200, R"({"status":"ok"})"); }
@@ -254,6 +262,9 @@ constexpr entry table[] = {
     {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
     {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
     {"GET", "/api/v1/admin/tree", needs::token, get_tree},
+    {"GET", "/api/v1/admin/users", needs::token, get_users},
+    {"POST", "/api/v1/admin/users", needs::token, post_user},
+    {"PATCH", "/api/v1/admin/users/{}", needs::token, patch_user},
     {"GET", "/ws", needs::address, get_ws},
     {"GET", "/healthz", needs::nothing, get_healthz},
     {"GET", "/readyz", needs::nothing, get_readyz},

@@ -119,6 +119,13 @@ struct account_row {
   std::int64_t created_at = 0;
 };
 
+// What others may know of an account.
+struct account_summary {
+  uuid id;
+  std::string username, display_name, role;
+  std::int64_t created_at = 0;
+};
+
 struct family_row {
   uuid id;
   uuid account;

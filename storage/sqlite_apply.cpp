@@ -10,31 +10,16 @@ namespace maru::storage::sqlite {
 
 namespace {
 
-constexpr std::array<std::string_view, std::variant_size_v<part>> operations{"apply:create_account",
-                                                                             "apply:update_account",
-                                                                             "apply:create_family",
-                                                                             "apply:revoke_family",
-                                                                             "apply:revoke_account_families",
-                                                                             "apply:add_refresh",
-                                                                             "apply:use_refresh",
-                                                                             "apply:drop_expired",
-                                                                             "apply:put_key",
-                                                                             "apply:create_room",
-                                                                             "apply:change_room",
-                                                                             "apply:add_member",
-                                                                             "apply:remove_member",
-                                                                             "apply:append_event",
-                                                                             "apply:record_command",
-                                                                             "apply:open_answer",
-                                                                             "apply:begin_attempt",
-                                                                             "apply:end_answer",
-                                                                             "apply:append_checkpoint",
-                                                                             "apply:enqueue",
-                                                                             "apply:remove_entry",
-                                                                             "apply:defer_entry",
-                                                                             "apply:bury_entry",
-                                                                             "apply:requeue_dead",
-                                                                             "apply:purge_dead"};
+constexpr std::array<std::string_view, std::variant_size_v<part>> operations{
+    "apply:create_account", "apply:update_account",    "apply:keep_an_admin",
+    "apply:create_family",  "apply:revoke_family",     "apply:revoke_account_families",
+    "apply:add_refresh",    "apply:use_refresh",       "apply:drop_expired",
+    "apply:put_key",        "apply:create_room",       "apply:change_room",
+    "apply:add_member",     "apply:remove_member",     "apply:append_event",
+    "apply:record_command", "apply:open_answer",       "apply:begin_attempt",
+    "apply:end_answer",     "apply:append_checkpoint", "apply:enqueue",
+    "apply:remove_entry",   "apply:defer_entry",       "apply:bury_entry",
+    "apply:requeue_dead",   "apply:purge_dead"};
 
 outcome conflict(std::string detail) { return {failure::conflict, std::move(detail), std::nullopt}; }
 
@@ -59,6 +44,11 @@ outcome run(connection& db, const update_account& p) {
                         "role = ?, settings = ? WHERE id = ?",
                         r.login, r.username, r.display_name, r.password_hash, r.role, r.settings, r.id),
                 "no such account");
+}
+
+outcome run(connection& db, const keep_an_admin&) {
+  if (db.run("SELECT 1 FROM accounts WHERE role = 'admin' LIMIT 1").next()) return {};
+  return conflict("no account would be an admin");
 }
 
 outcome run(connection& db, const create_family& p) {

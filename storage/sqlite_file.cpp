@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -39,11 +40,13 @@ void make_file(const std::filesystem::path& file) {
   if (is_new) sync_folder(file.parent_path());
 }
 
-std::string holder_of(int lock) {
+// -1 where it has not said so.
+std::int64_t holder_of(int lock) {
   std::array<char, 32> text{};
-  const auto size = ::pread(lock, text.data(), text.size() - 1, 0);
-  if (size <= 0) return "another process";
-  return "process " + std::string(text.data(), static_cast<std::size_t>(size));
+  const auto size = ::pread(lock, text.data(), text.size(), 0);
+  std::int64_t id = -1;
+  if (size > 0) std::from_chars(text.data(), text.data() + size, id);
+  return id;
 }
 
 int take_lock(const std::filesystem::path& database) {
@@ -55,8 +58,10 @@ int take_lock(const std::filesystem::path& database) {
     const auto holder = holder_of(lock);
     ::close(lock);
     if (failed != EWOULDBLOCK) refuse("cannot lock", file, failed);
-    throw open_error{"the database " + database.string() + " is in use by " + holder +
-                     "; stop that one first, or name another server.data"};
+    const auto name = holder > 0 ? "process " + std::to_string(holder) : "another process";
+    throw open_error{"the database " + database.string() + " is in use by " + name +
+                         "; stop that one first, or name another server.data",
+                     holder};
   }
   // For the message above only: the lock is what counts, so a failure here is none.
   const auto id = std::to_string(::getpid());

@@ -53,6 +53,10 @@ room_summary summary_of(const query& q) {
   return s;
 }
 
+account_summary account_summary_of(const query& q) {
+  return {q.id(0), q.bytes(1), q.bytes(2), q.bytes(3), q.integer(4)};
+}
+
 family_row family_of(const query& q) { return {q.id(0), q.id(1), q.integer(2), q.maybe_integer(3)}; }
 
 refresh_row refresh_of(const query& q) {
@@ -80,9 +84,11 @@ public:
                  account_of);
   }
 
-  std::vector<account_row> accounts(std::size_t most) override {
-    return all(db_.run("SELECT " MARU_ACCOUNT_COLUMNS " FROM accounts ORDER BY id LIMIT ?", clamped(most)),
-               account_of);
+  std::vector<account_summary> accounts(const uuid& after, std::size_t most) override {
+    return all(db_.run("SELECT id, username, display_name, role, created_at FROM accounts "
+                       "WHERE id > ? ORDER BY id LIMIT ?",
+                       after, clamped(most)),
+               account_summary_of);
   }
 
   std::optional<refresh_row> refresh(const std::string& hash) override {

@@ -48,6 +48,7 @@ struct create_account {
 struct update_account {
   account_row row;
 };
+struct keep_an_admin {}; // conflict unless an account is still an admin after the parts before it
 struct create_family {
   family_row row;
 };
@@ -151,11 +152,11 @@ struct purge_dead {
   uuid id;
 };
 
-using part =
-    std::variant<create_account, update_account, create_family, revoke_family, revoke_account_families,
-                 add_refresh, use_refresh, drop_expired, put_key, create_room, change_room, add_member,
-                 remove_member, append_event, record_command, open_answer, begin_attempt, end_answer,
-                 append_checkpoint, enqueue, remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
+using part = std::variant<create_account, update_account, keep_an_admin, create_family, revoke_family,
+                          revoke_account_families, add_refresh, use_refresh, drop_expired, put_key,
+                          create_room, change_room, add_member, remove_member, append_event, record_command,
+                          open_answer, begin_attempt, end_answer, append_checkpoint, enqueue, remove_entry,
+                          defer_entry, bury_entry, requeue_dead, purge_dead>;
 
 struct step {
   fence under;
@@ -202,7 +203,8 @@ public:
   virtual ~reader() = default;
   virtual std::optional<account_row> account(const uuid& id) = 0;
   virtual std::optional<account_row> account_by_login(const std::string& folded) = 0;
-  virtual std::vector<account_row> accounts(std::size_t most) = 0;
+  // Oldest first, those after this id; after the nil one all.
+  virtual std::vector<account_summary> accounts(const uuid& after, std::size_t most) = 0;
   virtual std::optional<refresh_row> refresh(const std::string& hash) = 0;
   virtual std::optional<family_row> family(const uuid& id) = 0;
   virtual std::vector<family_row> families_revoked_since(std::int64_t at) = 0;
@@ -288,7 +290,8 @@ struct open_options {
 };
 
 struct open_error {
-  std::string detail; // says what to do
+  std::string detail;     // says what to do
+  std::int64_t held_by{}; // the process that has it open; 0: nobody, -1: one that has not said its id
 };
 
 // Opens, migrates, refuses what is newer. Throws open_error.

@@ -41,6 +41,9 @@ actors::accounts_actor::behavior_type nobody_revoked(actors::accounts_actor::poi
       [](const std::string&, const actors::api::request&) {
         return actors::api::reply{actors::api::nothing{}};
       },
+      [](const actors::person&, const actors::api::request&) {
+        return actors::api::reply{actors::api::nothing{}};
+      },
       [](const std::string&) { return actors::api::reply{actors::api::nothing{}}; },
       [](const uuid&) { return actors::api::reply{actors::api::nothing{}}; },
   };

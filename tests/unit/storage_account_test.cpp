@@ -21,8 +21,11 @@ TEST_CASE("the first account of an empty server is its admin, and only that one"
   CHECK(b.look([](reader& r) {
            CHECK(r.account(id_of('u', 1)).value().role == "admin");
            CHECK(r.account_by_login("bo").value().role == "user");
-           CHECK(r.accounts(10).size() == 2);
-           CHECK(r.accounts(1).size() == 1);
+           REQUIRE(r.accounts({}, 10).size() == 2);
+           CHECK(r.accounts({}, 10).back().username == "bo");
+           CHECK(r.accounts({}, 1).size() == 1);
+           CHECK(r.accounts(id_of('u', 1), 10).size() == 1);
+           CHECK(r.accounts(id_of('u', 2), 10).empty());
            CHECK_FALSE(r.account_by_login("nobody"));
            CHECK_FALSE(r.account(id_of('u', 3)));
          }).empty());
@@ -32,6 +35,26 @@ TEST_CASE("the first account stays a user where that is asked for") {
   bench b;
   b.must({create_account{account(1, "ana"), false}});
   CHECK(b.look([](reader& r) { CHECK(r.account(id_of('u', 1)).value().role == "user"); }).empty());
+}
+
+TEST_CASE("of two demotions in one group that would leave no admin the second is refused, and undone whole") {
+  bench b;
+  b.must({create_account{account(1, "ana")}});
+  auto bo = account(2, "bo");
+  bo.role = "admin";
+  b.must({create_account{bo}});
+  const auto first = b.put({update_account{account(1, "ana")}, keep_an_admin{}});
+  auto renamed = account(2, "bo");
+  renamed.display_name = "Bo";
+  const auto second = b.put({update_account{renamed}, keep_an_admin{}});
+  b.group();
+  CHECK(b.outcomes[first].why == failure::none);
+  CHECK(b.outcomes[second].why == failure::conflict);
+  CHECK(b.look([](reader& r) {
+           CHECK(r.account(id_of('u', 1)).value().role == "user");
+           CHECK(r.account(id_of('u', 2)).value().role == "admin");
+           CHECK(r.account(id_of('u', 2)).value().display_name.empty());
+         }).empty());
 }
 
 TEST_CASE("a login is taken once, by sign-up and by change") {
