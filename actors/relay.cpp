@@ -20,9 +20,15 @@ void relay_state::begin(watch_room& what, const relay_client& from) {
   if (it == room.watches.end()) {
     by_socket[socket].push_back(what.room);
     it = room.watches.insert(room.watches.end(), watch{});
+    if (const auto person = person_of.find(socket); person != person_of.end()) {
+      it->person = person->second;
+      ++room.watching[it->person];
+    }
   }
   const auto seq = what.again ? it->seq : 0;
+  const auto person = it->person;
   *it = watch{};
+  it->person = person;
   it->subscription = what.subscription;
   it->socket = std::move(what.socket);
   it->client = from;
@@ -42,8 +48,11 @@ void relay_state::go(const go_live& what) {
     auto held = std::move(w.held);
     w.held.clear();
     w.held_bytes = 0;
+    // What the room said of it until the snapshot, the session has replayed.
+    w.seq = std::max(w.seq, what.head);
     for (const auto& h : held)
       pass(w, h);
+    report(what.room, room->second, w, false);
     return;
   }
 }
@@ -51,7 +60,16 @@ void relay_state::go(const go_live& what) {
 void relay_state::leave(const uuid& room, std::uint64_t socket) {
   const auto it = rooms.find(room);
   if (it == rooms.end()) return;
-  std::erase_if(it->second.watches, [&](const watch& w) { return w.socket->id() == socket; });
+  auto& watches = it->second.watches;
+  const auto w =
+      std::find_if(watches.begin(), watches.end(), [&](const watch& w) { return w.socket->id() == socket; });
+  if (w == watches.end()) return;
+  auto left = std::move(*w);
+  watches.erase(w);
+  if (const auto n = it->second.watching.find(left.person);
+      n != it->second.watching.end() && --n->second == 0)
+    it->second.watching.erase(n);
+  report(room, it->second, left, true);
   if (!it->second.watches.empty()) return;
   if (it->second.owner)
     self->send(caf::actor_cast<room_actor>(it->second.owner), caf::actor_cast<relay_actor>(self));
@@ -59,6 +77,7 @@ void relay_state::leave(const uuid& room, std::uint64_t socket) {
 }
 
 void relay_state::gone(std::uint64_t socket) {
+  part(socket);
   const auto rooms_of = by_socket.extract(socket);
   if (rooms_of.empty()) return;
   for (const auto& room : rooms_of.mapped())
@@ -76,6 +95,7 @@ void relay_state::spread(const frame_head& head, std::uint64_t seq,
     else if (!w.broken)
       hold(w, frame);
   }
+  if (seq > 0) note_read(head.room, room->second);
 }
 
 // Frames of another life of the room, or covered by the snapshot, are not for this watch.
@@ -103,7 +123,7 @@ void relay_state::break_off(watch& to) {
   self->send(to.client, watch_broken{to.subscription, to.seq});
 }
 
-relay_actor::behavior_type relay(relay_actor::stateful_pointer<relay_state> self, services svc) {
+relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, services svc) {
   end_on_exception(self, "relay");
   auto& s = self->state;
   s.svc = std::move(svc);
@@ -115,16 +135,20 @@ relay_actor::behavior_type relay(relay_actor::stateful_pointer<relay_state> self
           std::erase(it->second, what.room);
         s.leave(what.room, what.connection);
       },
+      [&s](socket_joined& what) { s.join(what); },
       [&s](const socket_gone& what) { s.gone(what.connection); },
-      [&s](const frame_head& head, const event_fact& fact) {
+      [&s](const frame_head& head, const event_fact& fact, room_news& news) {
         s.spread(head, fact.seq, [&] { return s.svc.codec->event(head.room, fact); });
+        s.note_event(fact, news);
       },
+      [&s](room_news& what) { s.note(std::move(what), false); },
       [&s](const frame_head& head, const answer_fact& fact) {
         s.spread(head, 0, [&] { return s.svc.codec->answer(head.room, fact); });
       },
       [&s](const frame_head& head, const delta_fact& fact) {
         s.spread(head, 0, [&] { return s.svc.codec->delta(head.room, fact); });
       },
+      [&s](const relay_tick& tick) { s.tick(tick.why); },
   };
 }
 

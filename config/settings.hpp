@@ -13,8 +13,8 @@ struct server_settings {
   std::string public_url;
   std::string static_dir; // "" built-in client, "off" none
   std::vector<std::string> cors_origins;
-  std::uint32_t threads = 0; // 0: one per core
-  std::uint32_t drain_ms = 5000;   // how long SIGTERM waits for connections to close
+  std::uint32_t threads = 0;     // 0: one per core
+  std::uint32_t drain_ms = 5000; // how long SIGTERM waits for connections to close
 };
 
 struct storage_settings {

@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, std::variant_size_v<part>> operations{"ap
                                                                              "apply:change_room",
                                                                              "apply:add_member",
                                                                              "apply:remove_member",
+                                                                             "apply:mark_read",
                                                                              "apply:append_event",
                                                                              "apply:record_command",
                                                                              "apply:open_answer",
@@ -149,6 +150,13 @@ outcome run(connection& db, const add_member& p) {
 outcome run(connection& db, const remove_member& p) {
   if (db.exec("DELETE FROM members WHERE room = ? AND account = ?", p.room, p.account) != 0)
     db.exec("UPDATE rooms SET members = members - 1 WHERE id = ?", p.room);
+  return {};
+}
+
+outcome run(connection& db, const mark_read& p) {
+  for (const auto& m : p.marks)
+    db.exec("UPDATE members SET last_read = ?1 WHERE room = ?2 AND account = ?3 AND last_read < ?1", m.seq,
+            p.room, m.account);
   return {};
 }
 
@@ -281,6 +289,7 @@ std::size_t text_of(const create_room& p) { return p.row.title.size() + names(p.
 std::size_t text_of(const change_room& p) {
   return (p.title ? p.title->size() : 0) + (p.agents ? names(*p.agents) : 0);
 }
+std::size_t text_of(const mark_read& p) { return p.marks.size() * sizeof(read_mark); }
 std::size_t text_of(const append_event& p) { return p.row.data.size(); }
 std::size_t text_of(const record_command& p) { return p.row.answers.size(); }
 std::size_t text_of(const append_checkpoint& p) { return p.row.text.size(); }
