@@ -300,10 +300,11 @@ struct end_session {
 
 // --- relay ---------------------------------------------------------------------------------------------
 
-// From now on this socket is one of the person's: it is told of their rooms that it does not watch.
+// From now on this socket is one of the person's. `lists`: it is told of their rooms that it does not watch.
 struct socket_joined {
   connection_ptr socket;
   uuid user;
+  bool lists = true;
 };
 // Begins to hold back the live frames of a room for a socket until go_live. The reply is `watching`.
 struct watch_room {

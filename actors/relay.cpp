@@ -20,15 +20,13 @@ void relay_state::begin(watch_room& what, const relay_client& from) {
   if (it == room.watches.end()) {
     by_socket[socket].push_back(what.room);
     it = room.watches.insert(room.watches.end(), watch{});
-    if (const auto person = person_of.find(socket); person != person_of.end()) {
-      it->person = person->second;
-      ++room.watching[it->person];
-    }
+    if (const auto owner = owner_of.find(socket); owner != owner_of.end()) it->whose = owner->second;
+    if (it->whose.lists) ++room.watching[it->whose.person];
   }
   const auto seq = what.again ? it->seq : 0;
-  const auto person = it->person;
+  const auto whose = it->whose;
   *it = watch{};
-  it->person = person;
+  it->whose = whose;
   it->subscription = what.subscription;
   it->socket = std::move(what.socket);
   it->client = from;
@@ -66,9 +64,8 @@ void relay_state::leave(const uuid& room, std::uint64_t socket) {
   if (w == watches.end()) return;
   auto left = std::move(*w);
   watches.erase(w);
-  if (const auto n = it->second.watching.find(left.person);
-      n != it->second.watching.end() && --n->second == 0)
-    it->second.watching.erase(n);
+  auto& watching = it->second.watching;
+  if (left.whose.lists && --watching[left.whose.person] == 0) watching.erase(left.whose.person);
   report(room, it->second, left, true);
   if (!it->second.watches.empty()) return;
   if (it->second.owner)

@@ -27,10 +27,16 @@ struct held_frame {
   frame_ptr bytes;
 };
 
+// Whose a socket is, and whether it shows a list of rooms.
+struct socket_owner {
+  uuid person; // nil: not known
+  bool lists = false;
+};
+
 struct watch {
   std::uint64_t subscription = 0;
   connection_ptr socket;
-  uuid person; // nil: not known
+  socket_owner whose;
   relay_client client;
   bool live = false, broken = false;
   std::uint64_t life = 0, frame = 0; // the last one let through or covered by the snapshot
@@ -43,7 +49,7 @@ struct watch {
 struct watched_room {
   caf::strong_actor_ptr owner;
   std::vector<watch> watches;
-  std::unordered_map<uuid, std::size_t> watching; // sockets, by person
+  std::unordered_map<uuid, std::size_t> watching; // sockets with a list, by person
   bool reads_wait = false;                        // listed in newly_read
 };
 
@@ -56,10 +62,10 @@ struct relay_state {
   std::unordered_map<uuid, watched_room> rooms;
   std::unordered_map<std::uint64_t, std::vector<uuid>> by_socket;
 
-  std::unordered_map<uuid, std::vector<connection_ptr>> people;
-  std::unordered_map<std::uint64_t, uuid> person_of; // a socket
-  std::unordered_map<uuid, room_news> news;          // not yet told, by room
-  std::deque<room_news> due;                         // being told
+  std::unordered_map<uuid, std::vector<connection_ptr>> people; // their sockets with a list
+  std::unordered_map<std::uint64_t, socket_owner> owner_of;     // each socket
+  std::unordered_map<uuid, room_news> news;                     // not yet told, by room
+  std::deque<room_news> due;                                    // being told
   bool news_soon = false;
   std::vector<uuid> newly_read; // rooms
   bool reads_soon = false;

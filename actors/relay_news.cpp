@@ -13,19 +13,19 @@
 namespace maru::actors {
 
 void relay_state::join(socket_joined& what) {
-  if (!person_of.emplace(what.socket->id(), what.user).second) return;
-  people[what.user].push_back(std::move(what.socket));
+  if (!owner_of.emplace(what.socket->id(), socket_owner{what.user, what.lists}).second) return;
+  if (what.lists) people[what.user].push_back(std::move(what.socket));
 }
 
 void relay_state::part(std::uint64_t socket) {
-  const auto person = person_of.extract(socket);
-  if (person.empty()) return;
-  const auto here = people.find(person.mapped());
+  const auto owner = owner_of.extract(socket);
+  if (owner.empty() || !owner.mapped().lists) return;
+  const auto here = people.find(owner.mapped().person);
   std::erase_if(here->second, [&](const connection_ptr& c) { return c->id() == socket; });
   if (here->second.empty()) people.erase(here);
 }
 
-// Whether the person has sockets here that do not watch the room.
+// Whether the person has lists here beside which the room is not open.
 bool relay_state::has_others(const watched_room& room, const uuid& person) const {
   const auto here = people.find(person);
   if (here == people.end()) return false;
@@ -97,7 +97,7 @@ void relay_state::tell(const room_news& what) {
   if (const auto room = rooms.find(what.row.id); room != rooms.end())
     for (const auto& w : room->second.watches) {
       watching.insert(w.socket->id());
-      actors::note_read(seen, {w.person, w.seq});
+      actors::note_read(seen, {w.whose.person, w.seq});
     }
   api::room_view view{what.row, {}, 0, what.members, 0};
   if (what.last.seq > 0) view.last = what.last;
@@ -133,9 +133,9 @@ void relay_state::report_reads() {
     room->second.reads_wait = false;
     members_read out{id, {}, false, false};
     for (auto& w : room->second.watches) {
-      if (w.person.nil() || w.seq <= w.told) continue;
+      if (w.whose.person.nil() || w.seq <= w.told) continue;
       w.told = w.seq;
-      actors::note_read(out.marks, {w.person, w.seq});
+      actors::note_read(out.marks, {w.whose.person, w.seq});
     }
     if (!out.marks.empty() && room->second.owner)
       self->send(caf::actor_cast<room_actor>(room->second.owner), std::move(out),
@@ -146,12 +146,13 @@ void relay_state::report_reads() {
 // At once: a watch begins to be live, or has ended. One that ended before it was live has heard nothing of
 // what came meanwhile.
 void relay_state::report(const uuid& id, const watched_room& room, watch& from, bool ended) {
-  if (from.person.nil() || !room.owner) return;
-  const bool tell = has_others(room, from.person);
-  if (from.seq <= from.told && !(ended && !from.live && tell)) return;
+  if (from.whose.person.nil() || !room.owner) return;
+  const bool more = from.seq > from.told;
+  if (!more && !ended) return;
+  const bool tell = (more || !from.live) && has_others(room, from.whose.person);
   from.told = from.seq;
   self->send(caf::actor_cast<room_actor>(room.owner),
-             members_read{id, {{from.person, from.seq}}, ended, tell},
+             members_read{id, {{from.whose.person, from.seq}}, ended, tell},
              caf::actor_cast<relay_actor>(caf::actor_cast<relay_self>(self)));
 }
 

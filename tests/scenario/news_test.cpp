@@ -221,6 +221,30 @@ TEST_CASE("all of a person's many devices hear of a room", "[scenario][news]") {
   }
 }
 
+TEST_CASE("an event stream has no list beside it, and what it delivers is read", "[scenario][news]") {
+  house h;
+  auto& stream = h.w.dial(h.bob);
+  stream.be_stream();
+  h.w.settle();
+  h.say("one");
+  h.pass_on();
+  CHECK(stream.count("room") == 0);
+  CHECK(newest(*h.bobs)["unread"] == 1);
+  stream.open(h.room, 0);
+  h.w.settle();
+  h.say("two");
+  h.pass_on();
+  CHECK(stream.events("message").size() == 2);
+  CHECK(stream.count("room") == 0);
+  CHECK(newest(*h.bobs)["head"] == 2);
+  CHECK(newest(*h.bobs)["unread"] == 0);
+  stream.lose();
+  CHECK(h.unread(h.bob) == 0);
+  h.say("three");
+  h.pass_on();
+  CHECK(newest(*h.bobs)["unread"] == 1);
+}
+
 // --- read and unread ---------------------------------------------------------------------------------------
 
 TEST_CASE("what came to an open device is read on all of them, and in the store soon after",

@@ -276,7 +276,7 @@ private:
       for (auto c = calls.rbegin(); c != calls.rend(); ++c) {
         if ((*c)->what.model != agent || (*c)->what.turns.empty()) continue;
         const auto it = seq_of.find((*c)->what.turns.back().text);
-        if (it == seq_of.end()) continue;             // of another room
+        if (it == seq_of.end()) continue;              // of another room
         if (!later.insert(it->first).second) continue; // not its last
         if (it->second > before)
           wrong.push_back(agent + " was asked '" + it->first + "' before an earlier question");
