@@ -275,10 +275,11 @@ const badge = (at, room) => row(at, room).locator(".badge");
 test("what ends in a room that is not open is counted beside it, on every page, until somebody looks", async () => {
   await sign_up(page, host.base);
   const other = watch(await context.newPage(), faults);
-  await other.goto(host.base);
+  const rooms_path = /api\/v1\/rooms/;
+  await Promise.all([other.waitForResponse((r) => rooms_path.test(r.url())), other.goto(host.base)]);
   await online(other);
-  const asked = new Set();
-  other.on("request", (r) => { if (/api\/v1\/rooms/.test(r.url())) asked.add(r.url()); });
+  const asked = [];
+  other.on("request", (r) => { if (rooms_path.test(r.url())) asked.push(r.url()); });
 
   await ask(page, "The first question");
   const first = room_of(page);
@@ -300,7 +301,7 @@ test("what ends in a room that is not open is counted beside it, on every page, 
   await until("and there", async () => (await badge(other, first).count()) === 0);
   assert.equal(await row(other, first).evaluate((n) => n === document.activeElement), true, "who stands on a room stays there");
   await ended(page, "answer", 2);
-  assert.deepEqual([...asked], [], "nothing was asked for again");
+  assert.deepEqual(asked, [], "nothing was asked for again");
 });
 
 test("the room with the newest activity stands first, and its count is told in Korean", async () => {
