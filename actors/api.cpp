@@ -9,6 +9,7 @@
 
 #include "actors/account_rules.hpp"
 #include "actors/common.hpp"
+#include "actors/event_data.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {
@@ -33,7 +34,11 @@ std::optional<storage::rooms_cursor> parse_cursor(const std::string& text) {
 }
 
 api::room_view view_of(storage::room_summary& s) {
-  return {std::move(s.room), s.last ? std::optional(fact_of(*s.last)) : std::nullopt, s.unread, s.members};
+  api::room_view view{std::move(s.room), {}, s.unread, s.members, s.read};
+  if (!s.last) return view;
+  view.last = fact_of(*s.last);
+  event_data::shorten(view.last->data);
+  return view;
 }
 
 bool for_administrators(const api::request& what) {
@@ -127,7 +132,7 @@ void api_state::create_room(const identity& who, api::create_room& what, api::re
   parts.push_back(storage::add_member{{row.id, who.user, "owner", now, 0}});
   const auto ticket = next_ticket++;
   const auto shard = svc.under(row.id);
-  commits.emplace(ticket, api_commit{std::move(tell), api::room_view{std::move(row), {}, 0, 1}});
+  commits.emplace(ticket, api_commit{std::move(tell), api::room_view{std::move(row), {}, 0, 1, 0}});
   self->send(svc.store, storage::step{shard, std::move(parts)}, ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<api_actor>(self)));
 }
@@ -203,10 +208,10 @@ void api_state::done(command_done& how) {
 void api_state::committed(const commit_done& done) {
   const auto node = commits.extract(done.ticket);
   if (node.empty()) return;
-  if (done.how)
-    node.mapped().tell(std::move(node.mapped().with));
-  else
-    node.mapped().tell(refusal_of(done.how.why));
+  if (!done.how) return node.mapped().tell(refusal_of(done.how.why));
+  if (const auto* made = std::get_if<api::room_view>(&node.mapped().with))
+    self->send(svc.relay, room_news{made->room, {}, made->members, {{made->room.created_by, 0}}});
+  node.mapped().tell(std::move(node.mapped().with));
 }
 
 void api_state::went_down(const caf::down_msg& down) {

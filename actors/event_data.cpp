@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
+#include "config/limits.hpp"
+
 namespace maru::actors::event_data {
 namespace {
 
@@ -61,6 +64,19 @@ std::vector<asked> parse_asked(const std::string& text) {
   for (const auto& a : j)
     if (const auto id = uuid::parse(a.value("answer", ""))) list.push_back({*id, a.value("agent", "")});
   return list;
+}
+
+void shorten(std::string& data) {
+  if (data.size() <= limits::brief_event_bytes) return;
+  auto j = json::parse(data, nullptr, false);
+  if (!j.is_object()) return;
+  const auto at = j.find("text");
+  if (at == j.end() || !at->is_string()) return;
+  auto& whole = at->get_ref<std::string&>();
+  if (whole.size() <= limits::brief_text_bytes) return;
+  whole.resize(text::prefix(whole, limits::brief_text_bytes).size());
+  j["cut"] = true;
+  data = dump(j);
 }
 
 spoken read(const std::string& data) {

@@ -19,6 +19,9 @@ std::string stopped(const answer_fact& what);
 std::string asked_list(const std::vector<asked>& answers); // a JSON array
 std::vector<asked> parse_asked(const std::string& json);
 
+// For lists: a long text is cut, and `cut` says so.
+void shorten(std::string& data);
+
 // `text` and, of answers, `agent`; empty where erased.
 struct spoken {
   std::string text;

@@ -46,10 +46,12 @@ using relay_actor = caf::typed_actor<
     caf::reacts_to<go_live>,
     // The socket no longer watches the room.
     caf::reacts_to<unwatch_room>,
-    // The socket is closed.
-    caf::reacts_to<socket_gone>,
-    // A durable event of a room.
-    caf::reacts_to<frame_head, event_fact>,
+    // A person's socket; and it is closed.
+    caf::reacts_to<socket_joined>, caf::reacts_to<socket_gone>,
+    // A durable event of a room, and what those are told of it that have the room not open.
+    caf::reacts_to<frame_head, event_fact, room_news>,
+    // A new room, or some of its members have read more.
+    caf::reacts_to<room_news>,
     // The state of an unfinished answer.
     caf::reacts_to<frame_head, answer_fact>,
     // More text of it.
@@ -78,6 +80,8 @@ using room_actor = caf::typed_actor<
     caf::reacts_to<std::uint64_t, room_subscriber, person, relay_actor>,
     // Nobody behind this relay watches any more.
     caf::reacts_to<relay_actor>,
+    // What members have read behind this relay.
+    caf::reacts_to<members_read, relay_actor>,
     // The agent goes on with an answer after the room was started again.
     caf::reacts_to<answer_resumed, agent_actor>,
     // An attempt begins.

@@ -16,6 +16,7 @@
 #include <caf/typed_actor.hpp>
 
 #include "actors/facts.hpp"
+#include "actors/roster.hpp"
 #include "actors/wire.hpp"
 #include "base/codes.hpp"
 #include "base/uuid.hpp"
@@ -122,6 +123,31 @@ struct frame_head {
 template <class I>
 auto inspect(I& f, frame_head& x) {
   return f(x.room, x.life, x.frame);
+}
+
+// What a list shows of a room, for those of its members that are named, each with what they have read.
+struct room_news {
+  storage::room_row row;
+  event_fact last; // seq 0: none
+  std::uint32_t members = 0;
+  roster readers;
+};
+
+// Events that came to open sockets, by person.
+struct members_read {
+  uuid room;
+  roster marks;
+  bool ended = false; // a watch has: to be kept now
+  bool tell = false;  // there are sockets here that do not watch: room_news to this relay, too
+};
+
+template <class I>
+auto inspect(I& f, room_news& x) {
+  return f(x.row, x.last, x.members, x.readers);
+}
+template <class I>
+auto inspect(I& f, members_read& x) {
+  return f(x.room, x.marks, x.ended, x.tell);
 }
 
 // --- between a room and its agents ---------------------------------------------------------------------
@@ -274,6 +300,12 @@ struct end_session {
 
 // --- relay ---------------------------------------------------------------------------------------------
 
+// From now on this socket is one of the person's. `lists`: it is told of their rooms that it does not watch.
+struct socket_joined {
+  connection_ptr socket;
+  uuid user;
+  bool lists = true;
+};
 // Begins to hold back the live frames of a room for a socket until go_live. The reply is `watching`.
 struct watch_room {
   uuid room;
@@ -293,6 +325,7 @@ struct go_live {
   std::uint64_t connection = 0;
   std::uint64_t life = 0;
   std::uint64_t frame = 0;
+  std::uint64_t head = 0; // of the snapshot
 };
 // What waited was more than may wait, or a frame was missing: open again after `seq`.
 struct watch_broken {
@@ -339,6 +372,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_drained)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_gone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::replay_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::end_session)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::socket_joined)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watch_room)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watching)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::go_live)

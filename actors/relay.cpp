@@ -20,9 +20,13 @@ void relay_state::begin(watch_room& what, const relay_client& from) {
   if (it == room.watches.end()) {
     by_socket[socket].push_back(what.room);
     it = room.watches.insert(room.watches.end(), watch{});
+    if (const auto owner = owner_of.find(socket); owner != owner_of.end()) it->whose = owner->second;
+    if (it->whose.lists) ++room.watching[it->whose.person];
   }
   const auto seq = what.again ? it->seq : 0;
+  const auto whose = it->whose;
   *it = watch{};
+  it->whose = whose;
   it->subscription = what.subscription;
   it->socket = std::move(what.socket);
   it->client = from;
@@ -42,8 +46,11 @@ void relay_state::go(const go_live& what) {
     auto held = std::move(w.held);
     w.held.clear();
     w.held_bytes = 0;
+    // What the room said of it until the snapshot, the session has replayed.
+    w.seq = std::max(w.seq, what.head);
     for (const auto& h : held)
       pass(w, h);
+    report(what.room, room->second, w, false);
     return;
   }
 }
@@ -51,7 +58,15 @@ void relay_state::go(const go_live& what) {
 void relay_state::leave(const uuid& room, std::uint64_t socket) {
   const auto it = rooms.find(room);
   if (it == rooms.end()) return;
-  std::erase_if(it->second.watches, [&](const watch& w) { return w.socket->id() == socket; });
+  auto& watches = it->second.watches;
+  const auto w =
+      std::find_if(watches.begin(), watches.end(), [&](const watch& w) { return w.socket->id() == socket; });
+  if (w == watches.end()) return;
+  auto left = std::move(*w);
+  watches.erase(w);
+  auto& watching = it->second.watching;
+  if (left.whose.lists && --watching[left.whose.person] == 0) watching.erase(left.whose.person);
+  report(room, it->second, left, true);
   if (!it->second.watches.empty()) return;
   if (it->second.owner)
     self->send(caf::actor_cast<room_actor>(it->second.owner), caf::actor_cast<relay_actor>(self));
@@ -59,6 +74,7 @@ void relay_state::leave(const uuid& room, std::uint64_t socket) {
 }
 
 void relay_state::gone(std::uint64_t socket) {
+  part(socket);
   const auto rooms_of = by_socket.extract(socket);
   if (rooms_of.empty()) return;
   for (const auto& room : rooms_of.mapped())
@@ -76,6 +92,7 @@ void relay_state::spread(const frame_head& head, std::uint64_t seq,
     else if (!w.broken)
       hold(w, frame);
   }
+  if (seq > 0) note_read(head.room, room->second);
 }
 
 // Frames of another life of the room, or covered by the snapshot, are not for this watch.
@@ -103,7 +120,7 @@ void relay_state::break_off(watch& to) {
   self->send(to.client, watch_broken{to.subscription, to.seq});
 }
 
-relay_actor::behavior_type relay(relay_actor::stateful_pointer<relay_state> self, services svc) {
+relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, services svc) {
   end_on_exception(self, "relay");
   auto& s = self->state;
   s.svc = std::move(svc);
@@ -115,16 +132,20 @@ relay_actor::behavior_type relay(relay_actor::stateful_pointer<relay_state> self
           std::erase(it->second, what.room);
         s.leave(what.room, what.connection);
       },
+      [&s](socket_joined& what) { s.join(what); },
       [&s](const socket_gone& what) { s.gone(what.connection); },
-      [&s](const frame_head& head, const event_fact& fact) {
+      [&s](const frame_head& head, const event_fact& fact, room_news& news) {
         s.spread(head, fact.seq, [&] { return s.svc.codec->event(head.room, fact); });
+        s.note_event(fact, news);
       },
+      [&s](room_news& what) { s.note(std::move(what), false); },
       [&s](const frame_head& head, const answer_fact& fact) {
         s.spread(head, 0, [&] { return s.svc.codec->answer(head.room, fact); });
       },
       [&s](const frame_head& head, const delta_fact& fact) {
         s.spread(head, 0, [&] { return s.svc.codec->delta(head.room, fact); });
       },
+      [&s](const relay_tick& tick) { s.tick(tick.why); },
   };
 }
 

@@ -50,9 +50,8 @@ void room_state::take_image(room_read& read) {
 void room_state::take_row(storage::room_image& image) {
   row = std::move(image.room);
   next_seq = row.head + 1;
-  members.clear();
-  for (const auto& m : image.members)
-    members.insert(m.account);
+  take_members(image.members);
+  last = image.last ? fact_of(*image.last) : event_fact{};
   recent.clear();
   recent_order.clear();
   for (auto& c : image.recent)
@@ -127,7 +126,7 @@ void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, co
     return;
   }
   room_snapshot snapshot{ticket, {}, id, row.head, row.floor, life, frame, {}};
-  if (missing || !members.contains(by.id)) {
+  if (missing || !is_member(by.id)) {
     snapshot = {ticket, {code::not_found, "there is no such room for you"}, id, 0, 1, 0, 0, {}};
   } else {
     if (relays.insert(relay).second) self->monitor(relay);
@@ -159,6 +158,10 @@ void room_state::tick(room_wake why) {
       request(std::move(f));
     break;
   }
+  case room_wake::reads:
+    saves_soon = false;
+    save_reads();
+    break;
   case room_wake::hear:
     for (auto& [answer, live] : answers)
       heard(answer, live);
@@ -202,6 +205,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
         s.subscribe(ticket, from, by, relay);
       },
       [&s](const relay_actor& relay) { s.unsubscribe(relay); },
+      [&s](const members_read& what, const relay_actor& from) { s.take_reads(what, from); },
       [&s](answer_resumed& what, const agent_actor& from) { s.resumed(what, from); },
       [&s](answer_begun& what) { s.begun(what); },
       [&s](pieces_made& what) { s.pieces(what); },

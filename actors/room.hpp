@@ -37,7 +37,7 @@ struct taken_read {
   bool failed = false;
   std::optional<storage::command_row> row;
 };
-enum class room_wake : std::uint8_t { idle, load, redo, hear };
+enum class room_wake : std::uint8_t { idle, load, redo, hear, reads };
 struct room_tick {
   room_wake why = room_wake::idle;
 };
@@ -126,6 +126,7 @@ struct agent_link {
 
 struct room_state {
   explicit room_state(room_self::stateful_pointer<room_state> self) : self(self) {}
+  ~room_state();
   static inline const char* name = "room";
 
   room_self::stateful_pointer<room_state> self;
@@ -139,7 +140,8 @@ struct room_state {
   bool watched = false; // for idleness; not before it is known to exist: timers outlive their actor
   std::uint64_t loads = 0;
   storage::room_row row;
-  std::unordered_set<uuid> members;
+  roster members;
+  event_fact last; // the newest event; seq 0: none
   std::map<command_key, taken_command> recent;
   std::deque<command_key> recent_order;
 
@@ -169,6 +171,10 @@ struct room_state {
   };
   std::vector<held_subscriber> held_subscribers;
   std::map<uuid, agent_actor> held_agents; // who told of an answer while loading: it may have ended
+
+  roster unsaved;                              // what members have read, on its way to the store
+  std::map<std::uint64_t, roster> being_saved; // by ticket
+  bool saves_soon = false;
 
   std::set<relay_actor> relays;
   std::map<std::string, agent_link> agents;
@@ -232,6 +238,16 @@ struct room_state {
                                       const uuid& author, const std::string& author_name);
   [[nodiscard]] storage::event_row row_of(const event_fact& fact, std::optional<uuid> parent,
                                           std::optional<uuid> reply_to) const;
+
+  // room_reads.cpp: what members have read, and what lists are told
+  void tell_event(const event_fact& fact);
+  void take_members(const std::vector<storage::member_row>& stored);
+  void take_reads(const members_read& what, const relay_actor& from);
+  void note_unsaved(const storage::read_mark& what);
+  void save_reads();
+  void saved(roster what, const storage::outcome& how);
+  [[nodiscard]] bool is_member(const uuid& account) const;
+  [[nodiscard]] room_news news_for(roster readers) const;
 
   // room_agents.cpp: talking with agents
   void announce(const ordered& what, const std::optional<uuid>& parent);

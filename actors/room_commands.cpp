@@ -74,7 +74,7 @@ refusal room_state::no_place_for(const std::vector<std::string>& agents) const {
 
 void room_state::post(post_request what) {
   svc.reach("room.post");
-  if (missing || !members.contains(what.by.id))
+  if (missing || !is_member(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
   if (const auto it = behind.find(what.by.id); it != behind.end() && !what.references_known) {
     it->second.push_back(std::move(what));
@@ -236,7 +236,7 @@ void room_state::order(post_request what) {
 
 void room_state::stop(stop_request what) {
   svc.reach("room.stop");
-  if (missing || !members.contains(what.by.id))
+  if (missing || !is_member(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
   const auto mark = mark_of_stop(what.what.answer);
   if (is_repeat({what.by.id, what.what.key}, mark, false, what.waiters)) return;

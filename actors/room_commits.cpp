@@ -55,6 +55,8 @@ void room_state::commit(ordered what, std::vector<storage::part> parts) {
 }
 
 void room_state::committed(commit_done& done) {
+  if (auto marks = being_saved.extract(done.ticket); !marks.empty())
+    return saved(std::move(marks.mapped()), done.how);
   ++busy;
   svc.reach("room.committed");
   const auto it = std::find_if(under_way.begin(), under_way.end(),
@@ -72,8 +74,7 @@ void room_state::committed(commit_done& done) {
 
 void room_state::publish(ordered& what) {
   if (what.event.seq > 0) {
-    row.head = what.event.seq;
-    tell(what.event);
+    tell_event(what.event);
   }
   if (std::holds_alternative<post_request>(what.what))
     publish_question(what);

@@ -99,6 +99,8 @@ void session_state::check_family() {
 
 void session_state::welcome() {
   if (!socket) return;
+  // A stream of one room has no list beside it.
+  self->send(svc.relay, socket_joined{socket, who.user, socket->may_continue()});
   socket->push(svc.codec->welcome({id, who.user, who.username, who.display_name}));
   socket->attach(std::make_shared<port>(handle(self)));
 }

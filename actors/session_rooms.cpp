@@ -152,7 +152,8 @@ void session_state::replay(const replay_read& what) {
 }
 
 void session_state::finish_replay(subscription& sub) {
-  self->send(svc.relay, go_live{sub.room, sub.number, socket->id(), sub.snapshot.life, sub.snapshot.frame});
+  self->send(svc.relay, go_live{sub.room, sub.number, socket->id(), sub.snapshot.life, sub.snapshot.frame,
+                                sub.snapshot.head});
 }
 
 void session_state::drained(std::uint64_t connection) {

@@ -73,6 +73,10 @@ struct opened_frame {
   std::vector<answer_fact> answers;
 };
 
+namespace api {
+struct room_view;
+}
+
 // Facts into frames. Stateless; called on actor threads.
 class frame_codec {
 public:
@@ -84,6 +88,7 @@ public:
   [[nodiscard]] virtual frame_ptr event(const uuid& room, const event_fact&) const = 0;
   [[nodiscard]] virtual frame_ptr answer(const uuid& room, const answer_fact&) const = 0;
   [[nodiscard]] virtual frame_ptr delta(const uuid& room, const delta_fact&) const = 0;
+  [[nodiscard]] virtual frame_ptr room(const api::room_view&) const = 0;
 };
 
 // --- in: frames ----------------------------------------------------------------------------------------
@@ -226,9 +231,10 @@ struct agents_view {
 };
 struct room_view {
   storage::room_row room;
-  std::optional<event_fact> last;
+  std::optional<event_fact> last; // shortened
   std::uint64_t unread = 0;
   std::uint32_t members = 0;
+  std::uint64_t read = 0; // the newest event that this person has
 };
 struct rooms_view {
   std::vector<room_view> rooms;

@@ -55,6 +55,12 @@ inline constexpr std::size_t password_jobs_waiting = 256; // each costs tens of 
 inline constexpr std::size_t session_rooms_open = 1000;
 inline constexpr std::size_t watch_buffer_bytes = 4'194'304; // live frames while a replay is read
 
+// News of rooms that are not open, for lists.
+inline constexpr std::uint32_t news_ms = 250;           // one `room` frame for each room in this time
+inline constexpr std::size_t news_rooms_in_a_row = 256; // told in one go: live frames wait meanwhile
+inline constexpr std::size_t brief_event_bytes = 1'024; // data of a `last` event that is not cut
+inline constexpr std::size_t brief_text_bytes = 512;    // of its text where it is
+
 inline constexpr std::size_t user_commands_under_way = 8192; // of all devices of a person
 
 // A connection.
@@ -113,6 +119,8 @@ inline constexpr std::uint32_t session_linger_ms = 60'000;
 inline constexpr std::uint32_t stop_patience_ms = 1'000; // for the text that only the agent knows
 inline constexpr std::uint32_t room_missing_ms = 1'000;  // ids are guessed, too
 inline constexpr std::uint32_t room_idle_ms = 60'000;
+inline constexpr std::uint32_t reads_kept_ms = 2'000; // what somebody has read, before it goes to the store
+inline constexpr std::uint32_t reads_told_ms = 2'000; // the same, before a relay tells the room
 inline constexpr std::uint32_t agent_idle_ms = 60'000;
 inline constexpr std::uint32_t user_idle_ms = 120'000;
 inline constexpr std::uint32_t sweep_ms = 1'000;

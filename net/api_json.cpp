@@ -36,10 +36,17 @@ void append_next(object& to, const std::string& cursor) {
 
 void append_room(std::string& out, const actors::api::room_view& what) {
   object to{out};
+  room_fields(to, out, what);
+  to.end();
+}
+
+} // namespace
+
+void room_fields(object& to, std::string& out, const actors::api::room_view& what) {
   to.id("id", what.room.id).text("title", what.room.title).name("agents");
   append_array(out, what.room.agents,
                [](std::string& at, const std::string& name) { append_string(at, name); });
-  to.text("created_at", rfc3339(what.room.created_at));
+  to.text("created_at", rfc3339(what.room.created_at)).text("active_at", rfc3339(what.room.active_at));
   to.number("head", what.room.head).number("floor", what.room.floor);
   if (what.last) {
     to.name("last");
@@ -47,10 +54,8 @@ void append_room(std::string& out, const actors::api::room_view& what) {
     event_fields(last, out, what.room.id, *what.last);
     last.end();
   }
-  to.number("unread", what.unread).number("members", what.members).end();
+  to.number("read", what.read).number("unread", what.unread).number("members", what.members);
 }
-
-} // namespace
 
 std::string to_json(const actors::api::signed_in& what) {
   std::string out;

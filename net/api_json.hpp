@@ -3,6 +3,7 @@
 #include <string>
 
 #include "actors/wire.hpp"
+#include "net/json_out.hpp"
 
 // The bodies of HTTP replies.
 namespace maru::net {
@@ -14,6 +15,7 @@ std::string to_json(const actors::api::users_view& what);
 std::string to_json(const actors::api::agents_view& what);
 std::string to_json(const actors::api::room_view& what);
 std::string to_json(const actors::api::rooms_view& what);
+void room_fields(object& to, std::string& out, const actors::api::room_view& what);
 std::string to_json(const uuid& room, const actors::api::events_view& what);
 std::string to_json(const actors::api::posted& what);
 

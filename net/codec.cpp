@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "config/limits.hpp"
+#include "net/api_json.hpp"
 #include "net/json_out.hpp"
 
 namespace maru::net {
@@ -156,6 +157,15 @@ public:
     made->room = room;
     made->delta = what;
     return made;
+  }
+
+  [[nodiscard]] frame_ptr room(const actors::api::room_view& what) const override {
+    auto out = room_for(what.room.title.size() + (what.last ? what.last->data.size() + 512 : 256));
+    object to{out};
+    to.text("type", "room").id("room", what.room.id);
+    room_fields(to, out, what);
+    to.end();
+    return made(std::move(out));
   }
 
 private:

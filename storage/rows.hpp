@@ -108,6 +108,12 @@ struct member_row {
   std::uint64_t last_read = 0;
 };
 
+// How far a member has read.
+struct read_mark {
+  uuid account;
+  std::uint64_t seq = 0;
+};
+
 struct account_row {
   uuid id;
   std::string login;    // folded; unique

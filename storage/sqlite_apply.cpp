@@ -11,15 +11,15 @@ namespace maru::storage::sqlite {
 namespace {
 
 constexpr std::array<std::string_view, std::variant_size_v<part>> operations{
-    "apply:create_account", "apply:update_account",    "apply:keep_an_admin",
-    "apply:create_family",  "apply:revoke_family",     "apply:revoke_account_families",
-    "apply:add_refresh",    "apply:use_refresh",       "apply:drop_expired",
-    "apply:put_key",        "apply:create_room",       "apply:change_room",
-    "apply:add_member",     "apply:remove_member",     "apply:append_event",
-    "apply:record_command", "apply:open_answer",       "apply:begin_attempt",
-    "apply:end_answer",     "apply:append_checkpoint", "apply:enqueue",
-    "apply:remove_entry",   "apply:defer_entry",       "apply:bury_entry",
-    "apply:requeue_dead",   "apply:purge_dead"};
+    "apply:create_account", "apply:update_account", "apply:keep_an_admin",
+    "apply:create_family",  "apply:revoke_family",  "apply:revoke_account_families",
+    "apply:add_refresh",    "apply:use_refresh",    "apply:drop_expired",
+    "apply:put_key",        "apply:create_room",    "apply:change_room",
+    "apply:add_member",     "apply:remove_member",  "apply:mark_read",
+    "apply:append_event",   "apply:record_command", "apply:open_answer",
+    "apply:begin_attempt",  "apply:end_answer",     "apply:append_checkpoint",
+    "apply:enqueue",        "apply:remove_entry",   "apply:defer_entry",
+    "apply:bury_entry",     "apply:requeue_dead",   "apply:purge_dead"};
 
 outcome conflict(std::string detail) { return {failure::conflict, std::move(detail), std::nullopt}; }
 
@@ -139,6 +139,13 @@ outcome run(connection& db, const add_member& p) {
 outcome run(connection& db, const remove_member& p) {
   if (db.exec("DELETE FROM members WHERE room = ? AND account = ?", p.room, p.account) != 0)
     db.exec("UPDATE rooms SET members = members - 1 WHERE id = ?", p.room);
+  return {};
+}
+
+outcome run(connection& db, const mark_read& p) {
+  for (const auto& m : p.marks)
+    db.exec("UPDATE members SET last_read = ?1 WHERE room = ?2 AND account = ?3 AND last_read < ?1", m.seq,
+            p.room, m.account);
   return {};
 }
 
@@ -271,6 +278,7 @@ std::size_t text_of(const create_room& p) { return p.row.title.size() + names(p.
 std::size_t text_of(const change_room& p) {
   return (p.title ? p.title->size() : 0) + (p.agents ? names(*p.agents) : 0);
 }
+std::size_t text_of(const mark_read& p) { return p.marks.size() * sizeof(read_mark); }
 std::size_t text_of(const append_event& p) { return p.row.data.size(); }
 std::size_t text_of(const record_command& p) { return p.row.answers.size(); }
 std::size_t text_of(const append_checkpoint& p) { return p.row.text.size(); }

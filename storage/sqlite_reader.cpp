@@ -48,13 +48,20 @@ room_summary summary_of(const query& q) {
   room_summary s;
   s.room = room_of(q);
   s.members = q.small(room_columns);
-  const auto read = q.count(room_columns + 1);
-  s.unread = s.room.head > read ? s.room.head - read : 0;
+  s.read = q.count(room_columns + 1);
   return s;
 }
 
 account_summary account_summary_of(const query& q) {
   return {q.id(0), q.bytes(1), q.bytes(2), q.bytes(3), q.integer(4)};
+}
+
+// Whoever wrote the newest event has read all; the mark may come later.
+void add_last(room_summary& to, std::optional<event_row> last, const uuid& reader) {
+  if (last && last->author.kind == "user" && last->author.id == reader) to.read = to.room.head;
+  to.read = std::min(to.read, to.room.head);
+  to.unread = to.room.head - to.read;
+  to.last = std::move(last);
 }
 
 family_row family_of(const query& q) { return {q.id(0), q.id(1), q.integer(2), q.maybe_integer(3)}; }
@@ -256,6 +263,7 @@ std::optional<room_image> snapshot::image(const uuid& id, std::size_t recent_com
     if (auto joined = joined_checkpoint(answer)) out.checkpoints.push_back(std::move(*joined));
   add_recent(out, recent_commands);
   if (tail != 0) out.tail = event_at(id, tail);
+  out.last = tail == out.room.head ? out.tail : event_at(id, out.room.head);
   return out;
 }
 
@@ -274,7 +282,7 @@ std::vector<room_summary> snapshot::rooms_of(const uuid& account, std::optional<
       out.push_back(summary_of(q));
   }
   for (auto& s : out)
-    s.last = event_at(s.room.id, s.room.head);
+    add_last(s, event_at(s.room.id, s.room.head), account);
   return out;
 }
 
@@ -283,7 +291,7 @@ std::optional<room_summary> snapshot::room_for(const uuid& room, const uuid& acc
                              "JOIN rooms r ON r.id = m.room WHERE m.account = ? AND m.room = ?",
                              account, room),
                      summary_of);
-  if (found) found->last = event_at(room, found->room.head);
+  if (found) add_last(*found, event_at(room, found->room.head), account);
   return found;
 }
 

@@ -97,6 +97,12 @@ struct remove_member {
   uuid account;
 };
 
+// Moves `last_read` of these members forward; whoever has read more, or is no member, is left as they are.
+struct mark_read {
+  uuid room;
+  std::vector<read_mark> marks;
+};
+
 // conflict unless seq is head + 1; moves head and active_at
 struct append_event {
   event_row row;
@@ -154,9 +160,9 @@ struct purge_dead {
 
 using part = std::variant<create_account, update_account, keep_an_admin, create_family, revoke_family,
                           revoke_account_families, add_refresh, use_refresh, drop_expired, put_key,
-                          create_room, change_room, add_member, remove_member, append_event, record_command,
-                          open_answer, begin_attempt, end_answer, append_checkpoint, enqueue, remove_entry,
-                          defer_entry, bury_entry, requeue_dead, purge_dead>;
+                          create_room, change_room, add_member, remove_member, mark_read, append_event,
+                          record_command, open_answer, begin_attempt, end_answer, append_checkpoint, enqueue,
+                          remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
 
 struct step {
   fence under;
@@ -168,6 +174,7 @@ struct step {
 struct room_summary {
   room_row room;
   std::optional<event_row> last;
+  std::uint64_t read = 0; // how far this person has
   std::uint64_t unread = 0;
   std::uint32_t members = 0;
 };
@@ -186,6 +193,7 @@ struct room_image {
       checkpoints;                 // of the unfinished answers' current attempts, joined: one per answer
   std::vector<command_row> recent; // newest commands, oldest first
   std::optional<event_row> tail;   // newest message or finished answer: the default parent
+  std::optional<event_row> last;   // newest event
 };
 
 // What an operator watches. Counting ends at limits::observed_rows: beyond it there are as many or more.

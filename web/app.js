@@ -3,6 +3,7 @@
 import { account, client } from "./client.js";
 import { first_words, item_view, items_of, live_answer, name_of } from "./items.js";
 import { kept } from "./room.js";
+import { room_list } from "./rooms.js";
 import { element } from "./text.js";
 import { language, t, why } from "./words.js";
 
@@ -12,14 +13,15 @@ const who = new account(api_base);
 const touch = matchMedia("(pointer: coarse)");
 
 let link = null;       // client, while signed in
-let rooms = [];        // the list, newest first
-let rooms_next = "";   // cursor of the next page
+let rooms = new room_list();
+let room_rows = new Map(); // id -> the row of a room in the list
 let room_info = null;  // of the open room
 let views = new Map(); // key of an item -> item_view
 let follow = true;     // the newest text is kept in sight
 let last_top = 0;      // where the log was scrolled to
 let grown = new Set(); // answers whose text alone has changed
 let structure = false; // something else has
+let listed = true;     // the list shows what is known
 let painting = 0;
 
 // --- words
@@ -46,7 +48,7 @@ let door_way = "login"; // or "signup"
 function show_door() {
   link?.end();
   link = null;
-  rooms = [];
+  rooms = new room_list();
   clear_log();
   $("house").hidden = true;
   $("door").hidden = false;
@@ -99,7 +101,7 @@ function show_house() {
   link.addEventListener("room", (e) => { heard(e.detail); paint({ all: true }); });
   link.addEventListener("text", (e) => paint({ answer: e.detail }));
   link.addEventListener("sent", () => paint({ all: true }));
-  link.addEventListener("rooms", list_rooms_soon);
+  link.addEventListener("rooms", (e) => { if (!rooms.is_beyond(e.detail)) rooms.take(e.detail); paint({ list: true }); });
   link.start();
   load_agents();
   go(location.pathname);
@@ -123,26 +125,46 @@ async function load_agents() {
 let list_timer = 0;
 function list_rooms_soon() {
   clearTimeout(list_timer);
-  list_timer = setTimeout(list_rooms, rooms.length ? 300 : 0);
+  list_timer = setTimeout(list_rooms, rooms.all.size ? 300 : 0);
 }
 
 async function list_rooms(cursor = "") {
+  const asking = rooms;
+  asking.ask();
   const reply = await who.call("GET", `rooms${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`).catch(() => null);
-  if (!reply || !link) return;
-  const fresh = new Set(reply.rooms.map((r) => r.id));
-  rooms = cursor ? [...rooms.filter((r) => !fresh.has(r.id)), ...reply.rooms] : reply.rooms;
-  rooms_next = reply.next ?? "";
+  if (!reply || !link || asking !== rooms) return;
+  rooms.page(reply, !cursor);
   show_rooms();
 }
 
+// Rows stay what they are and move, so that whoever stands on one keeps it.
 function show_rooms() {
-  $("rooms").replaceChildren(...rooms.map((room) => {
-    const here = room.id === link.room?.id;
-    const row = element("a", { href: `/rooms/${room.id}` }, here ? title_here(room) : title_of(room));
-    if (here) row.setAttribute("aria-current", "page");
-    return element("li", {}, row);
-  }));
-  $("more_rooms").hidden = !rooms_next;
+  listed = true;
+  const focused = document.activeElement;
+  const old = room_rows;
+  room_rows = new Map();
+  let next = $("rooms").firstChild;
+  for (const room of rooms.in_order()) {
+    const row = old.get(room.id) ?? element("li", {}, element("a", { href: `/rooms/${room.id}` }));
+    room_rows.set(room.id, row);
+    show_row(row.firstChild, room);
+    if (row === next) next = next.nextSibling;
+    else $("rooms").insertBefore(row, next);
+  }
+  for (const [id, row] of old) if (!room_rows.has(id)) row.remove();
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  $("more_rooms").hidden = !rooms.next;
+}
+
+function show_row(row, room) {
+  const here = room.id === link.room?.id;
+  const name = element("span", { class: "name" }, here ? title_here(room) : title_of(room));
+  const many = room.unread > 99 ? "99+" : String(room.unread);
+  const badge = element("span", { class: "badge" }, element("span", { "aria-hidden": "true" }, many),
+    element("span", { class: "sr" }, t("unread", { n: room.unread })));
+  row.replaceChildren(name, ...(room.unread && !here ? [badge] : []));
+  if (here) row.setAttribute("aria-current", "page");
+  else row.removeAttribute("aria-current");
 }
 
 const title_here = (room) => title_of(room, link.room?.first === 1 ? link.room.events : []);
@@ -162,7 +184,7 @@ function go(path, { push = false, focus = true } = {}) {
   const id = /^\/rooms\/([^/]+)\/?$/.exec(path)?.[1] ?? null;
   clear_log();
   close_panel();
-  room_info = rooms.find((r) => r.id === id) ?? null;
+  room_info = rooms.get(id) ?? null;
   if (id) link.open(id); else link.leave();
   if (id) load_room(id);
   $("text").value = kept.get(draft_key(id)) ?? "";
@@ -201,8 +223,9 @@ function clear_log() {
 
 // --- painting: at most once a frame
 
-function paint({ all = false, answer = "" }) {
+function paint({ all = false, answer = "", list = false }) {
   if (all) structure = true;
+  if (list) listed = false;
   if (answer) grown.add(answer);
   if (painting) return;
   // A hidden tab gets no frames; the timer keeps its title and its state true.
@@ -216,6 +239,7 @@ function paint_now() {
   if (!link) return;
   if (structure) paint_structure();
   else for (const id of grown) paint_answer(id);
+  if (!listed) show_rooms();
   structure = false;
   grown.clear();
 }
@@ -271,6 +295,8 @@ function take_back(command) {
 
 // What somebody who does not look should know of a frame.
 function heard(f) {
+  if (f?.type === "opened") { rooms.read(f.room, f.head); listed = false; }
+  if (f?.type === "event") { rooms.event(f, room_info); listed = false; }
   if (!f || f.seq <= link.room?.snapshot_head) return;
   if (f.type === "answer" && f.state !== "queued" && f.n === 0) return announce(t("answering", { name: f.agent }));
   if (f.type !== "event") return;
@@ -279,7 +305,7 @@ function heard(f) {
   if (words) announce(t(words, { name }));
   else if (f.kind === "message" && f.author?.id !== who.user.id) announce(t("says", { name, text: first_words(f.data.text ?? "") }));
   if (f.kind === "room_changed") load_room(link.room.id);
-  if (f.kind === "room_changed" || f.kind === "message") list_rooms_soon();
+  if (f.kind === "room_changed") list_rooms_soon();
 }
 
 // --- reading
@@ -362,7 +388,7 @@ async function make_room() {
     const chosen = $("agent").hidden ? {} : { agents: [$("agent").value] };
     const room = await who.call("POST", "rooms", chosen);
     kept.remove(draft_key(null));
-    rooms = [room, ...rooms];
+    rooms.take(room);
     go(`/rooms/${room.id}`, { push: true });
   } finally {
     $("send").disabled = false;
@@ -421,13 +447,12 @@ $("stop").addEventListener("click", stop_answers);
 $("log").addEventListener("scroll", scrolled, { passive: true });
 $("latest").addEventListener("click", () => { follow = true; to_latest(); $("log").focus(); });
 $("earlier").addEventListener("click", earlier);
-$("more_rooms").addEventListener("click", () => list_rooms(rooms_next));
+$("more_rooms").addEventListener("click", () => list_rooms(rooms.next));
 $("menu").addEventListener("click", open_panel);
 $("close_panel").addEventListener("click", () => close_panel({ focus: true }));
 $("veil").addEventListener("click", () => close_panel({ focus: true }));
 $("panel").addEventListener("keydown", (e) => { if (e.key === "Escape") close_panel({ focus: true }); });
 document.addEventListener("click", follow_link);
-document.addEventListener("visibilitychange", () => { if (!document.hidden && link) list_rooms_soon(); });
 addEventListener("popstate", () => { if (link) go(location.pathname); });
 who.addEventListener("signed_out", show_door);
 who.addEventListener("other_user", () => location.reload());

@@ -174,7 +174,8 @@ function refusal_of(reply, text) {
 
 // --- the socket
 
-// Events: link (state changed), room (anything but text), text (detail: answer), sent (outbox changed), rooms (list).
+// Events: link (state changed), room (anything but text), text (detail: answer), sent (outbox changed), rooms
+// (a `room` frame).
 export class client extends EventTarget {
   constructor(who) {
     super();
@@ -346,7 +347,7 @@ export class client extends EventTarget {
     try { f = JSON.parse(data); } catch { return; }
     this.heard_at = performance.now();
     this.ping_at = 0;
-    const taker = { welcome: this.#welcome, ack: this.#ack, error: this.#error, room: () => this.#tell("rooms") }[f.type];
+    const taker = { welcome: this.#welcome, ack: this.#ack, error: this.#error, room: (news) => this.#tell("rooms", news) }[f.type];
     if (taker) taker.call(this, f);
     else if (["opened", "event", "answer", "delta"].includes(f.type)) this.#take_room(f);
   }

@@ -269,6 +269,63 @@ test("it fits a desktop and a phone, in light and dark, in English and Korean", 
   await page.screenshot({ path: join(folder, "door.png") });
 });
 
+const row = (at, room) => at.locator(`#rooms a[href="/rooms/${room}"]`);
+const badge = (at, room) => row(at, room).locator(".badge");
+
+test("what ends in a room that is not open is counted beside it, on every page, until somebody looks", async () => {
+  await sign_up(page, host.base);
+  const other = watch(await context.newPage(), faults);
+  const rooms_path = /api\/v1\/rooms/;
+  await Promise.all([other.waitForResponse((r) => rooms_path.test(r.url())), other.goto(host.base)]);
+  await online(other);
+  const asked = [];
+  other.on("request", (r) => { if (rooms_path.test(r.url())) asked.push(r.url()); });
+
+  await ask(page, "The first question");
+  const first = room_of(page);
+  await row(other, first).waitFor();
+  await ended(page);
+  await ask(page, "Another one, answered while nobody looks");
+  await page.click("#new_room");
+  await ask(page, "A second room");
+  const second = room_of(page);
+  await until("the page that asked shows the count", async () => (await badge(page, first).count()) === 1);
+  await until("so does the other", async () => (await badge(other, first).count()) === 1);
+  assert.equal(await badge(other, first).locator(".sr").textContent(), "1 unread");
+  assert.equal(await badge(other, first).locator('[aria-hidden="true"]').textContent(), "1");
+  assert.equal(await badge(other, second).count(), 0, "what is shown on one page is read on all");
+
+  await row(other, first).focus();
+  await row(page, first).click();
+  await until("it is read here", async () => (await badge(page, first).count()) === 0);
+  await until("and there", async () => (await badge(other, first).count()) === 0);
+  assert.equal(await row(other, first).evaluate((n) => n === document.activeElement), true, "who stands on a room stays there");
+  await ended(page, "answer", 2);
+  assert.deepEqual(asked, [], "nothing was asked for again");
+});
+
+test("the room with the newest activity stands first, and its count is told in Korean", async () => {
+  await context.close();
+  context = await browser.newContext({ locale: "ko-KR" });
+  page = watch(await context.newPage(), faults);
+  const me = await sign_up(page, host.base);
+  await ask(page, "first room");
+  const first = room_of(page);
+  await ended(page);
+  await page.click("#new_room");
+  await ask(page, "second room");
+  const second = room_of(page);
+  await ended(page);
+  const order = () => page.locator("#rooms a").evaluateAll((all) => all.map((a) => a.pathname.split("/")[2]));
+  await until("the newer room stands first", async () => (await order())[0] === second);
+  await host.post(me, first, "from another program");
+  await until("the older one has moved up", async () => (await order())[0] === first);
+  await until("its answer is counted", async () => (await badge(page, first).count()) === 1);
+  assert.equal(await badge(page, first).locator(".sr").textContent(), "읽지 않은 메시지 1개");
+  await page.reload();
+  await until("the list says the same", async () => (await badge(page, first).locator(".sr").allTextContents())[0] === "읽지 않은 메시지 1개");
+});
+
 test("every control has a name", async () => {
   await sign_up(page, host.base);
   await ask(page, "Anything");

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { close_codes, reactions } from "../../web/codes.js";
 import { room_state } from "../../web/room.js";
+import { room_list } from "../../web/rooms.js";
 
 const message = (seq, ...answers) => ({ seq, id: `e${seq}`, kind: "message", data: { text: "?", answers: answers.map((answer) => ({ answer, agent: "maru" })) } });
 const end = (seq, answer, kind = "answer") => ({ seq, id: `e${seq}`, kind, data: { answer, question: "e1", text: "all" } });
@@ -121,4 +122,54 @@ test("an older page goes before what is held, and one that does not join is refu
   assert.equal(r.first, 5);
   r.earlier([message(3), message(4), message(5)]);
   assert.deepEqual(r.events.map((e) => e.seq), [3, 4, 5]);
+});
+
+// --- the list of rooms
+
+const listed = (id, head, read, more = {}) => ({ id, head, read, unread: head - read, active_at: `2026-01-01T00:00:0${head}.000Z`, title: "", ...more });
+
+test("pages of the list and room frames give the same whichever comes first", () => {
+  const states = [listed("a", 2, 1), listed("a", 3, 1, { last: "new" }), listed("a", 3, 3, { last: "new" }), listed("b", 1, 0)];
+  const seen = new Set();
+  for (const order of [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1, 0, 1]]) {
+    const list = new room_list();
+    for (const at of order) list.take(states[at]);
+    assert.equal(list.get("a").unread, 0);
+    assert.equal(list.get("a").last, "new");
+    seen.add(JSON.stringify(list.in_order().map((r) => [r.id, r.head, r.read, r.unread])));
+  }
+  assert.equal(seen.size, 1);
+});
+
+test("the newest activity stands first, and an event that is shown is read", () => {
+  const list = new room_list();
+  list.page({ rooms: [listed("a", 3, 3), listed("b", 2, 1)], next: null }, true);
+  assert.deepEqual(list.in_order().map((r) => r.id), ["a", "b"]);
+  list.event({ room: "b", seq: 3, at: "2026-01-01T00:00:09.000Z" });
+  assert.deepEqual(list.in_order().map((r) => r.id), ["b", "a"]);
+  assert.equal(list.get("b").unread, 0);
+  list.take(listed("b", 5, 2));
+  assert.equal(list.get("b").unread, 2);
+  list.read("b", 5);
+  assert.equal(list.get("b").unread, 0);
+});
+
+test("a new first page drops what is gone, and keeps what was told while it was asked for", () => {
+  const list = new room_list();
+  list.page({ rooms: [listed("gone", 1, 1), listed("a", 2, 0)], next: "more" }, true);
+  list.ask();
+  list.take(listed("new", 4, 0));
+  list.take(listed("a", 3, 3));
+  list.page({ rooms: [listed("a", 2, 0)], next: null }, true);
+  assert.deepEqual(list.in_order().map((r) => [r.id, r.unread]), [["new", 4], ["a", 0]]);
+});
+
+test("a frame of a room beyond the pages that were asked for waits for its page", () => {
+  const list = new room_list();
+  list.page({ rooms: [listed("b", 5, 5), listed("a", 4, 4)], next: "more" }, true);
+  assert.equal(list.is_beyond(listed("old", 2, 2)), true);
+  assert.equal(list.is_beyond(listed("new", 6, 2)), false);
+  assert.equal(list.is_beyond(listed("a", 4, 4)), false);
+  list.page({ rooms: [listed("old", 2, 1)], next: null }, false);
+  assert.equal(list.is_beyond(listed("older", 1, 1)), false);
 });

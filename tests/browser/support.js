@@ -1,6 +1,7 @@
 // A server and a browser for a test, and the words in which tests speak of the page.
 
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -92,18 +93,24 @@ model = "demo"
 
   log() { return readFileSync(join(this.folder, "log"), "utf8").slice(-4000); }
 
-  // What the store holds of a room, asked with a sign-in apart from the page's.
+  async call(path, token, body) {
+    const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+    const reply = await fetch(`${this.base}/api/v1/${path}`, body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers });
+    if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
+    return reply.json();
+  }
+  // A sign-in apart from the page's.
+  async token(person) {
+    person.token ??= (await this.call("login", "", { username: person.name, password: person.password })).access_token;
+    return person.token;
+  }
+
+  // What the store holds of a room.
   async events(person, room) {
-    const call = async (path, init = {}) => {
-      const reply = await fetch(`${this.base}/api/v1/${path}`, init);
-      if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
-      return reply.json();
-    };
-    person.token ??= (await call("login", {
-      method: "POST", headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ username: person.name, password: person.password }),
-    })).access_token;
-    return (await call(`rooms/${room}/events?after=0&limit=500`, { headers: { Authorization: `Bearer ${person.token}` } })).events;
+    return (await this.call(`rooms/${room}/events?after=0&limit=500`, await this.token(person))).events;
+  }
+  async post(person, room, text) {
+    return this.call(`rooms/${room}/messages`, await this.token(person), { id: randomUUID(), text });
   }
 }
 

@@ -25,6 +25,7 @@ public:
   void attach(std::shared_ptr<actors::session_port> to) override;
   void tell_when_drained() override;
   [[nodiscard]] std::uint64_t id() const override { return id_; }
+  [[nodiscard]] bool may_continue() const override { return !stream_; }
 
   // What the client does. Each command returns its id.
   void open(const uuid& room, std::optional<std::uint64_t> after = {});
@@ -36,6 +37,7 @@ public:
   void lose(); // the network is gone
   [[nodiscard]] bool attached() const { return port_ != nullptr; }
   void set_slow(bool slow);
+  void be_stream() { stream_ = true; } // of one room, as server-sent events are; before it is attached
 
   // What it got.
   [[nodiscard]] std::size_t count(const std::string& type) const;
@@ -79,6 +81,7 @@ private:
   std::uint64_t id_ = 0;
   std::string name_;
   std::shared_ptr<actors::session_port> port_;
+  bool stream_ = false;
   bool slow_ = false, wants_drained_ = false;
   std::map<std::string, room_view> rooms_;
   std::map<std::string, std::uint64_t> acked_; // seq by command

@@ -36,6 +36,7 @@ public:
   device& connect() { return connect(ana); }
   // The same, but for the settling.
   device& dial(const uuid& user, std::optional<uuid> session = {}, std::optional<uuid> family = {});
+  actors::api::reply call(const uuid& user, actors::api::request what); // by HTTP; settled
   device& watch(const uuid& room); // connected, and the room open from its first event
   uuid ana;                        // owner of all rooms
 

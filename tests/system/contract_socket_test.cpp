@@ -1,6 +1,7 @@
 // The WebSocket, as PROTOCOL.md promises it.
 
 #include <csignal>
+#include <thread>
 
 #include "tests/support/house.hpp"
 
@@ -203,6 +204,50 @@ TEST_CASE("two devices of a person see the same, piece by piece") {
   REQUIRE(pump({one.get(), two.get()}, all));
   CHECK(one->room(room).events == two->room(room).events);
   CHECK(one->wrong() + two->wrong() == "");
+}
+
+TEST_CASE("a device hears of rooms that it has not open, and what another has read is read") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann");
+  const auto bob = h.person("bob");
+  const auto phone = h.device(ann);
+  const auto bobs = h.device(bob);
+  const auto room = h.room(ann);
+  const auto newest = [&] { return phone->room_frames().back(); };
+  REQUIRE(phone->wait([&] { return !phone->room_frames().empty(); }));
+  CHECK(newest()["room"] == room);
+  CHECK(newest()["head"] == 0);
+
+  // Asked by HTTP: the question is her own, the answer is unread.
+  const json question{{"id", "0198c1a6-7d3e-7b7e-8f5e-0123456789ab"}, {"text", "anything new?"}};
+  REQUIRE(h.post(ann, "/api/v1/rooms/" + room + "/messages", question).status == 202);
+  REQUIRE(phone->wait([&] { return newest()["head"] == 2; }));
+  CHECK(newest()["unread"] == 1);
+  CHECK(newest()["last"]["kind"] == "answer");
+  const auto listed = [&] { return h.get(ann, "/api/v1/rooms").body["rooms"].at(0); };
+  auto as_listed = newest();
+  as_listed.erase("type");
+  as_listed.erase("room");
+  // The list may not know yet that she has read her own question.
+  auto from_list = listed();
+  CHECK(from_list["unread"].get<int>() >= 1);
+  from_list["read"] = as_listed["read"];
+  from_list["unread"] = as_listed["unread"];
+  CHECK(from_list == as_listed);
+
+  const auto desk = h.device(ann, room);
+  REQUIRE(desk->wait([&] { return desk->room(room).next == 3; }));
+  REQUIRE(phone->wait([&] { return newest()["unread"] == 0; }));
+  CHECK(newest()["read"] == 2);
+  CHECK(desk->room_frames().empty());
+  desk->close_room(room);
+  desk->say({{"type", "ping"}});
+  REQUIRE(desk->wait([&] { return desk->pongs() > 0; }));
+  while (listed()["unread"] != 0) // the close is on its way to the store
+    std::this_thread::yield();
+  bobs->say({{"type", "ping"}});
+  REQUIRE(bobs->wait([&] { return bobs->pongs() > 0; }));
+  CHECK(bobs->room_frames().empty());
 }
 
 TEST_CASE("a newer connection of a session takes over from the older") {

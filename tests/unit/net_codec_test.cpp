@@ -61,6 +61,32 @@ TEST_CASE("an event carries its data as it is kept", "[net][codec]") {
   CHECK_FALSE(json::parse(a_codec()->event(id_of(some_id), fact)->bytes)["author"].contains("id"));
 }
 
+TEST_CASE("a room frame is the room as lists have it", "[net][codec]") {
+  actors::api::room_view view;
+  view.room = {id_of(some_id), "a \"title\"", {"maru"}, id_of(other_id), 5, 9, 1, 1'700'000'000'123};
+  view.unread = 2;
+  view.read = 7;
+  view.members = 3;
+  json expected{{"type", "room"},
+                {"room", some_id},
+                {"id", some_id},
+                {"title", "a \"title\""},
+                {"agents", {"maru"}},
+                {"created_at", "1970-01-01T00:00:00.005Z"},
+                {"active_at", "2023-11-14T22:13:20.123Z"},
+                {"head", 9},
+                {"floor", 1},
+                {"read", 7},
+                {"unread", 2},
+                {"members", 3}};
+  CHECK(json::parse(a_codec()->room(view)->bytes) == expected);
+  CHECK_FALSE(a_codec()->room(view)->delta);
+  view.last = actors::event_fact{9, id_of(other_id), "message", 0, "system", {}, "", R"({"text":"x"})"};
+  const auto got = json::parse(a_codec()->room(view)->bytes);
+  CHECK(got["last"]["seq"] == 9);
+  CHECK(got["last"]["data"] == json{{"text", "x"}});
+}
+
 TEST_CASE("a delta says how many pieces it holds only where it is not one", "[net][codec]") {
   auto fact = a_delta(3, "x\ny");
   const auto one = a_codec()->delta(id_of(other_id), fact);

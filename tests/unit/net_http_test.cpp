@@ -293,6 +293,8 @@ TEST_CASE("rooms, events and posts have the shape of the contract", "[net][http]
     room.room.head = 3;
     room.last = event;
     room.unread = 2;
+    room.read = 1;
+    room.room.active_at = 1;
     room.members = 1;
     if (std::holds_alternative<api::list_rooms>(what)) return api::rooms_view{{room}, "next"};
     if (std::holds_alternative<api::get_room>(what)) return room;
@@ -310,10 +312,17 @@ TEST_CASE("rooms, events and posts have the shape of the contract", "[net][http]
                   {"at", "1970-01-01T00:00:00.000Z"},
                   {"author", {{"kind", "user"}, {"id", some_id}, {"name", "Ada"}}},
                   {"data", {{"text", "x"}}}};
-  const json room{
-      {"id", some_id}, {"title", "T"}, {"agents", {"maru"}}, {"created_at", "1970-01-01T00:00:00.000Z"},
-      {"head", 3},     {"floor", 1},   {"last", last},       {"unread", 2},
-      {"members", 1}};
+  const json room{{"id", some_id},
+                  {"title", "T"},
+                  {"agents", {"maru"}},
+                  {"created_at", "1970-01-01T00:00:00.000Z"},
+                  {"head", 3},
+                  {"floor", 1},
+                  {"last", last},
+                  {"unread", 2},
+                  {"members", 1},
+                  {"read", 1},
+                  {"active_at", "1970-01-01T00:00:00.001Z"}};
   CHECK(json::parse(rig.get("/api/v1/rooms", me).body) ==
         json{{"rooms", json::array({room})}, {"next", "next"}});
   CHECK(json::parse(rig.get(room_path, me).body) == room);

@@ -154,8 +154,11 @@ TEST_CASE("the rooms of a person come by activity, in pages, with what is unread
   b.must(
       {create_room{room_of(id_of('r', 6), 900)}, add_member{{id_of('r', 6), id_of('u', 2), "owner", 5, 0}}});
   b.must({add_member{{id_of('r', 5), id_of('u', 2), "member", 5, 0}}});
-  for (std::uint64_t seq = 1; seq <= 3; ++seq)
-    b.must({append_event{event_of(id_of('r', 5), seq, id_of('e', seq))}});
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+    auto event = event_of(id_of('r', 5), seq, id_of('e', seq));
+    event.author.id = id_of('u', 2);
+    b.must({append_event{std::move(event)}});
+  }
   CHECK(b.look([&](reader& r) {
            std::vector<uuid> met;
            std::optional<rooms_cursor> cursor;
@@ -168,6 +171,7 @@ TEST_CASE("the rooms of a person come by activity, in pages, with what is unread
                                           id_of('r', 4)});
            const auto top = r.rooms_of(me, std::nullopt, 2);
            CHECK(top.at(0).unread == 2);
+           CHECK(top.at(0).read == 1);
            CHECK(top.at(0).members == 2);
            CHECK(top.at(0).last.value().seq == 3);
            CHECK(top.at(1).unread == 0);
@@ -179,6 +183,57 @@ TEST_CASE("the rooms of a person come by activity, in pages, with what is unread
            CHECK(r.rooms_of(me, std::nullopt, 1).at(0).members == 1);
            CHECK_FALSE(r.member(id_of('r', 5), id_of('u', 2)));
            CHECK(r.member(id_of('r', 5), me).value().last_read == 1);
+         }).empty());
+}
+
+TEST_CASE("what a member has read moves forward only, and only theirs") {
+  bench b;
+  const auto me = id_of('u', 1);
+  const auto other = id_of('u', 2);
+  b.must({create_room{room_of(room)}, add_member{{room, me, "owner", 5, 0}},
+          add_member{{room, other, "member", 5, 0}}, create_room{room_of(id_of('r', 2))},
+          add_member{{id_of('r', 2), me, "owner", 5, 0}}});
+  for (std::uint64_t seq = 1; seq <= 4; ++seq) {
+    auto event = event_of(room, seq, id_of('e', seq), "answer");
+    event.author = {"agent", {}, "maru"};
+    b.must({append_event{std::move(event)}});
+  }
+  const auto unread_of = [&](const uuid& account) {
+    std::uint64_t unread = 99;
+    CHECK(b.look([&](reader& r) { unread = r.room_for(room, account).value().unread; }).empty());
+    return unread;
+  };
+  CHECK(unread_of(me) == 4);
+  b.must({mark_read{room, {{me, 3}, {id_of('u', 9), 4}}}});
+  CHECK(unread_of(me) == 1);
+  CHECK(unread_of(other) == 4);
+  b.must({mark_read{room, {{me, 2}, {other, 1}}}});
+  CHECK(unread_of(me) == 1);
+  CHECK(unread_of(other) == 3);
+  b.must({mark_read{room, {{me, 900}}}});
+  CHECK(unread_of(me) == 0);
+  CHECK(b.look([&](reader& r) {
+           CHECK_FALSE(r.member(room, id_of('u', 9)));
+           CHECK(r.member(id_of('r', 2), me).value().last_read == 0);
+         }).empty());
+  b.reopen();
+  CHECK(unread_of(me) == 0);
+  CHECK(unread_of(other) == 3);
+}
+
+TEST_CASE("whoever wrote the newest event of a room has read all of it") {
+  bench b;
+  const auto me = id_of('u', 1);
+  b.must({create_room{room_of(room)}, add_member{{room, me, "owner", 5, 0}},
+          add_member{{room, id_of('u', 2), "member", 5, 0}}});
+  for (std::uint64_t seq = 1; seq <= 2; ++seq)
+    b.must({append_event{event_of(room, seq, id_of('e', seq))}}); // by u1
+  CHECK(b.look([&](reader& r) {
+           CHECK(r.room_for(room, me).value().unread == 0);
+           CHECK(r.room_for(room, me).value().read == 2);
+           CHECK(r.rooms_of(me, std::nullopt, 1).at(0).unread == 0);
+           CHECK(r.room_for(room, id_of('u', 2)).value().unread == 2);
+           CHECK(r.image(room, 1).value().last.value().seq == 2);
          }).empty());
 }
 
