@@ -8,6 +8,7 @@
 // - A socket gets at most one `room` frame of a room in limits::news_ms, and none of a room that it watches.
 
 #include <deque>
+#include <list>
 #include <unordered_map>
 #include <vector>
 
@@ -42,7 +43,7 @@ struct watch {
   std::uint64_t life = 0, frame = 0; // the last one let through or covered by the snapshot
   std::uint64_t seq = 0;             // newest event let through, or replayed
   std::uint64_t told = 0;            // as far the room knows it
-  std::deque<held_frame> held;
+  std::list<held_frame> held;
   std::size_t held_bytes = 0;
 };
 

@@ -4,6 +4,7 @@
 // connection for limits::session_linger_ms. Invariant: per room, after each `opened`, a socket gets every
 // durable event from `from` on once and in order: the replay from here, then the live frames from the relay.
 
+#include <list>
 #include <map>
 
 #include "actors/services.hpp"
@@ -53,7 +54,7 @@ struct session_state {
   std::uint64_t next_number = 1;
   std::map<uuid, subscription> open_rooms;
   std::map<std::uint64_t, sent_command> sent;
-  std::deque<std::uint64_t> to_replay; // subscriptions with events to come
+  std::list<std::uint64_t> to_replay;  // subscriptions with events to come
   bool page_under_way = false;
   bool page_drains = false; // the socket has not written the last page yet
   bool joined = false;      // the user's actor counts this connection

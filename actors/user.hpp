@@ -3,7 +3,7 @@
 // One person. Every command of theirs passes here, so that their limits have one owner and what was under way
 // when a room fell is sent again from one place.
 
-#include <deque>
+#include <list>
 #include <map>
 
 #include "actors/services.hpp"
@@ -32,7 +32,7 @@ struct user_command {
 struct room_link {
   room_actor handle;
   bool asking = false;
-  std::deque<std::uint64_t> tickets; // under way, in order
+  std::list<std::uint64_t> tickets; // under way, in order
 };
 
 struct user_state {
@@ -50,7 +50,7 @@ struct user_state {
   bool counted = false, counting = false;
   std::uint32_t waiting = 0; // questions without all their answers, never less than there are
   std::uint32_t questions_under_way = 0;
-  std::deque<user_command> held; // until it is known how many wait
+  std::list<user_command> held; // until it is known how many wait; empty it takes no memory
 
   std::string renamed; // "": the name that a command brings still holds
   double tokens = 0;   // of the message rate
