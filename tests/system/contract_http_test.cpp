@@ -190,7 +190,7 @@ TEST_CASE("a room is not there for those who are no members") {
   const auto ann = h.person("ann"), bob = h.person("bob");
   const auto room = h.room(ann);
   const auto c = h.device(ann, room);
-  const auto& end = ended(*c, c->send(room, "mine"));
+  const auto end = ended(*c, c->send(room, "mine"));
   const std::string path = "/api/v1/rooms/" + room;
   CHECK(h.get(bob, path).status == 404);
   CHECK(h.get(bob, events_path(room, "after=0")).status == 404);

@@ -316,7 +316,7 @@ TEST_CASE("questions to one agent are answered in their order, those that wait b
   for (const auto& [seq, event] : c->room(room).events)
     if (event["kind"] == "answer") answered.push_back(event["data"]["question"]);
   for (std::size_t i = 0; i < 4; ++i)
-    CHECK(answered.at(i) == c->ack(questions[i])["event"]);
+    CHECK(answered.at(i) == c->ack(questions[i])["event"].get<std::string>());
   CHECK(c->wrong() == "");
 }
 
