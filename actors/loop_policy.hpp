@@ -132,11 +132,12 @@ public:
       if (++in_a_row_ > limits::loop_jobs_in_a_row) {
         in_a_row_ = 0;
         mine.settle();
-        mine.poll();
+        mine.poll(limits::loop_handlers_in_a_row);
       }
       if (auto* job = jobs.take(id)) return job;
       in_a_row_ = 0;
-      if (mine.settle() || mine.poll()) continue;
+      const bool settled = mine.settle();
+      if (mine.poll(limits::loop_handlers_in_a_row) || settled) continue;
       if (auto* job = jobs.take_from_others(id)) return job;
       mine.sleep([&] { return jobs.nothing_for(id); });
     }

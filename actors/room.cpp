@@ -168,7 +168,7 @@ void room_state::tick(room_wake why) {
     break;
   case room_wake::idle:
     if ((missing || busy == busy_seen) && relays.empty() && answers.empty() && under_way.empty() &&
-        held.empty() && aside.empty())
+        held.empty() && aside.empty() && being_saved.empty())
       return self->quit();
     busy_seen = busy;
     wake_in(limits::room_idle_ms, room_wake::idle);

@@ -50,6 +50,9 @@ void room_state::take_members(const std::vector<storage::member_row>& stored) {
     read_to(members, m);
   for (const auto& m : unsaved)
     read_to(members, m);
+  for (const auto& [ticket, marks] : being_saved)
+    for (const auto& m : marks)
+      read_to(members, m);
 }
 
 void room_state::take_reads(const members_read& what, const relay_actor& from) {

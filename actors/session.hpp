@@ -54,7 +54,7 @@ struct session_state {
   std::uint64_t next_number = 1;
   std::map<uuid, subscription> open_rooms;
   std::map<std::uint64_t, sent_command> sent;
-  std::list<std::uint64_t> to_replay;  // subscriptions with events to come
+  std::list<std::uint64_t> to_replay; // subscriptions with events to come
   bool page_under_way = false;
   bool page_drains = false; // the socket has not written the last page yet
   bool joined = false;      // the user's actor counts this connection

@@ -109,6 +109,8 @@ void run(config::settings given, const sigset_t& signals) {
   options.gave_up = give_up;
   store = nullptr;
   actors::node node(std::move(options));
+  // Also when the start fails from here on: before the loops have nobody to drive them.
+  const std::shared_ptr<void> calls_end_first(nullptr, [&outgoing](void*) { outgoing.stop(); });
 
   net::server server({node, *settings, system_clock(), codec, embedded(), on, counts});
   server.start();

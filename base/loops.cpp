@@ -17,6 +17,8 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr std::size_t handlers_in_a_row = 256; // where no actors wait for their turn
+
 thread_local loop* mine = nullptr;
 thread_local const loop* behalf = nullptr;
 
@@ -69,8 +71,13 @@ bool loop::settle() {
   return true;
 }
 
-bool loop::poll() {
-  return survived([this] { return inside_->io.poll(); });
+bool loop::poll(std::size_t most) {
+  return survived([this, most] {
+    std::size_t served = 0;
+    while (served < most && inside_->io.poll_one() > 0)
+      ++served;
+    return served;
+  });
 }
 
 void loop::wait() {
@@ -94,7 +101,8 @@ driven_loops::driven_loops(std::size_t count) : all_(count) {
     threads_.emplace_back([this, &one = all_[i]] {
       one.enter();
       while (true) {
-        if (one.settle() || one.poll()) continue;
+        const bool settled = one.settle();
+        if (one.poll(handlers_in_a_row) || settled) continue;
         if (stopping_) return;
         one.sleep([this] { return !stopping_; });
       }

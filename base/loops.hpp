@@ -37,7 +37,9 @@ public:
 
   void enter();  // this thread is the loop's from now on
   bool settle(); // runs what was deferred; false: nothing was
-  bool poll();   // serves what is ready; false: nothing was
+  // Serves what is ready, `most` handlers of it: who is always ready must not have it all. False: nothing
+  // was.
+  bool poll(std::size_t most);
   // Until something is ready or wake(); not at all unless `nothing_waits`, which is asked after others can
   // see that they have to wake it.
   template <class F>

@@ -147,8 +147,9 @@ inline constexpr std::uint32_t room_redo_most = 3;  // times a command is ordere
 
 // How many messages an actor handles before others get the thread: unlimited by default, which starves them.
 inline constexpr std::size_t actor_messages_in_a_row = 300;
-inline constexpr std::size_t loop_jobs_in_a_row = 64; // then the sockets have a turn
-inline constexpr std::size_t loop_backlog = 8;        // jobs; from here on an idle loop helps
+inline constexpr std::size_t loop_jobs_in_a_row = 64;      // then the sockets have a turn
+inline constexpr std::size_t loop_handlers_in_a_row = 256; // of sockets; then the actors have theirs
+inline constexpr std::size_t loop_backlog = 8;             // jobs; from here on an idle loop helps
 
 // Failures.
 inline constexpr std::uint32_t poison_failures = 5; // an entry that killed its actor this often

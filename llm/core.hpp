@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -35,6 +37,9 @@ public:
   bool add(const std::shared_ptr<wire::running>& what);
   void remove(const wire::running* what);
 
+  // `what` is called when the network stops.
+  void on_stop(std::function<void()> what);
+
   // Closes all that is under way, and ends the threads that are its own.
   void stop();
 
@@ -44,6 +49,7 @@ private:
   std::mutex mutex_;
   std::unordered_map<const wire::running*, std::weak_ptr<wire::running>> open_;
   std::shared_ptr<boost::asio::ssl::context> tls_;
+  std::vector<std::function<void()>> at_stop_;
   bool stopping_ = false;
   std::atomic<bool> over_{false};
 };

@@ -45,18 +45,27 @@ void core::remove(const wire::running* what) {
   open_.erase(what);
 }
 
+void core::on_stop(std::function<void()> what) {
+  std::lock_guard lock(mutex_);
+  at_stop_.push_back(std::move(what));
+}
+
 void core::stop() {
   std::vector<std::shared_ptr<wire::running>> open;
+  std::vector<std::function<void()>> also;
   {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     stopping_ = true;
+    also = std::move(at_stop_);
     for (const auto& [key, what] : open_)
       if (auto alive = what.lock()) open.push_back(std::move(alive));
   }
   for (const auto& what : open)
     what->close();
   open.clear();
+  for (const auto& what : also)
+    what();
   if (!own_) return;
   own_->stop();
   over_ = true;

@@ -102,7 +102,7 @@ struct connection {
       net::async_write(socket, from, std::forward<Handler>(done));
   }
 
-  loop& home; // nothing here is touched elsewhere
+  loop& home; // in use it is touched there alone; an idle one may be closed from anywhere
   tcp_socket socket;
   std::optional<tls_stream> tls;
   std::int64_t idle_since = 0;
@@ -128,8 +128,16 @@ public:
     return nullptr;
   }
 
+  // What waits for a next request would outlive the loops.
+  void close() {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    idle_.clear();
+  }
+
   void put(std::shared_ptr<connection> one) {
     std::lock_guard lock(mutex_);
+    if (closed_) return;
     drop_old();
     one->idle_since = system_clock().steady_ms();
     idle_.push_back(std::move(one));
@@ -150,6 +158,7 @@ private:
   const std::size_t most_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<connection>> idle_;
+  bool closed_ = false;
 };
 
 namespace {
@@ -439,7 +448,11 @@ std::shared_ptr<pool> make_pool(network& on, const base_url& to, const std::stri
   auto shared = on.inner().shared;
   std::shared_ptr<net::ssl::context> tls;
   if (to.tls) tls = ca_file.empty() ? shared->system_tls() : make_tls(ca_file);
-  return std::make_shared<pool>(std::move(shared), to, std::move(tls), most_idle);
+  auto made = std::make_shared<pool>(shared, to, std::move(tls), most_idle);
+  shared->on_stop([weak = std::weak_ptr(made)] {
+    if (const auto alive = weak.lock()) alive->close();
+  });
+  return made;
 }
 
 std::shared_ptr<running> start(const std::shared_ptr<pool>& over, const times& limits, std::string request,

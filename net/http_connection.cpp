@@ -95,7 +95,7 @@ private:
 };
 
 void http_connection::start() {
-  if (home_->stopping()) return;
+  if (home_->stopping() || home_->shared().with.draining) return;
   home_->add(shared_from_this());
   counts().add_at(metric::connections_accepted, static_cast<std::size_t>(connection_kind::http));
   error_code ignored;
@@ -259,7 +259,7 @@ void http_connection::count_reply(int status) {
 void http_connection::ask(call question) {
   auto tell = [self = shared_from_this(), turn = turn_,
                render = std::move(question.render)](const actors::api::reply& got) {
-    // Rendered where the answer was made: the io threads have enough to do.
+    // Rendered where the answer was made: not to be copied from there.
     self->home_->post([self, turn, out = render(got)] { self->answered(turn, out); });
   };
   home_->shared().with.front.call(std::move(question.token), std::move(question.what), std::move(tell));
@@ -425,6 +425,9 @@ void http_connection::upgrade(request_message request, const target& where) {
 }
 
 void http_connection::become_websocket(std::variant<actors::identity, close_code> outcome) {
+  // Who was let in while the others were told to go is told, too.
+  if (home_->shared().with.draining && std::holds_alternative<actors::identity>(outcome))
+    outcome = close_code::draining;
   if (const auto* why = std::get_if<close_code>(&outcome))
     spdlog::info("an upgrade was refused code={} request={}", static_cast<unsigned>(*why), request_id_);
   upgrading_->outcome = std::move(outcome);

@@ -47,8 +47,6 @@ http_reply rendered(const metrics& counts, std::vector<reading> readings, const 
   http_reply out;
   out.type = "text/plain; version=0.0.4; charset=utf-8";
   out.body = counts.render(readings);
-  out.headers.emplace_back("Cache-Control", "no-store");
-  out.headers.emplace_back("X-Content-Type-Options", "nosniff");
   return out;
 }
 
@@ -80,12 +78,13 @@ void scrape(hub& shared, std::function<void(http_reply)> done) {
   }
   const auto all = std::make_shared<collecting>(shared.scrapes, shared.workers.size());
   for (auto* const one : shared.workers)
-    one->post([one = one->shared_from_this(), all, done] {
+    // What holds the hub goes last.
+    one->post([one = one->shared_from_this(), done, all] {
       net_totals here;
       one->count(here);
       if (!all->add(here)) return;
       auto& with = one->shared().with;
-      with.front.observe([all, done, counts = with.counts](std::vector<reading> readings) {
+      with.front.observe([done, all, counts = with.counts](std::vector<reading> readings) {
         done(rendered(*counts, std::move(readings), all->all));
       });
     });

@@ -79,7 +79,7 @@ public:
   [[nodiscard]] std::int64_t now_ms() const { return now_ms_; } // steady, as of the last tick or read_clock()
   std::int64_t read_clock() { return now_ms_ = shared_->with.time.steady_ms(); }
 
-  // From any thread. After the end nothing is called any more.
+  // From any thread. After the end nothing is taken any more.
   template <class F>
   void post(F&& f) {
     if (!ended_.load(std::memory_order_acquire)) asio::post(io(), std::forward<F>(f));

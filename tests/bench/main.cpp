@@ -121,7 +121,7 @@ int run::all() {
                   (value.is_string() ? value.get<std::string>() : value.dump()).c_str());
   for (const auto& one : chosen(c_))
     measure(one);
-  const auto json = to_json(done_, about_);
+  const auto json = json_of(done_, about_);
   if (c_.json) std::printf("%s\n", json.dump(2).c_str());
   if (!c_.save.empty() && !(std::ofstream(c_.save) << json.dump(2) << "\n"))
     throw std::runtime_error("cannot write " + c_.save);

@@ -127,7 +127,7 @@ void print_table(const rounds& one) {
   std::fflush(stdout);
 }
 
-nlohmann::json to_json(const std::vector<rounds>& all, const nlohmann::json& about) {
+nlohmann::json json_of(const std::vector<rounds>& all, const nlohmann::json& about) {
   auto measured = nlohmann::json::array();
   for (const auto& r : all) {
     nlohmann::json one{

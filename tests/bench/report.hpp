@@ -77,7 +77,7 @@ struct rounds {
 rounds ratio(const rounds& one, const rounds& other, const std::string& name);
 
 void print_table(const rounds& one);
-nlohmann::json to_json(const std::vector<rounds>& all, const nlohmann::json& about);
+nlohmann::json json_of(const std::vector<rounds>& all, const nlohmann::json& about);
 // The medians of now, divided by those of then.
 void print_comparison(const std::vector<rounds>& now, const nlohmann::json& then);
 
