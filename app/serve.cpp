@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <future>
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <spdlog/spdlog.h>
@@ -14,6 +15,7 @@
 #include "app/control.hpp"
 #include "app/database.hpp"
 #include "app/logs.hpp"
+#include "config/limits.hpp"
 #include "llm/counted.hpp"
 #include "llm/provider.hpp"
 #include "net/codec.hpp"
@@ -30,6 +32,9 @@ namespace {
   spdlog::shutdown();
   std::_Exit(EXIT_FAILURE);
 }
+
+// Otherwise the allocator keeps them once it has seen one freed.
+void give_big_buffers_back() { mallopt(M_MMAP_THRESHOLD, static_cast<int>(limits::big_buffer_bytes)); }
 
 void raise_open_files() {
   rlimit limit{};
@@ -84,6 +89,7 @@ sigset_t block_signals() {
 void run(config::settings given, const sigset_t& signals) {
   spdlog::info("maru {} starts data={}", MARU_VERSION, given.server.data.string());
   raise_open_files();
+  give_big_buffers_back();
   storage::make_folder(given.server.data);
   control_file control(given.server.data);
   find_model(given);

@@ -28,10 +28,15 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 using std::string_view;
 
+http_reply too_many_replies() {
+  return problem({code::overloaded, "too many replies wait for their readers", limits::retry_after_ms});
+}
+
 class http_connection final : public member, public std::enable_shared_from_this<http_connection> {
 public:
   http_connection(std::shared_ptr<worker> home, stream_socket socket)
-      : home_(std::move(home)), socket_(std::move(socket)) {}
+      : home_(std::move(home)), socket_(std::move(socket)), body_share_(home_->shared().bodies),
+        reply_share_(home_->shared().replies) {}
 
   void start();
   void tick(std::int64_t now_ms) override;
@@ -46,6 +51,8 @@ private:
   void read_more();
   void on_read(error_code failed, std::size_t size);
   void parse();
+  void note_unfinished();
+  void refuse_body();
   void refuse_malformed(const error_code& why);
   bool expects_more();
   void send_continue();
@@ -59,7 +66,7 @@ private:
   void ask(scrape_wanted what);
   void answer_scrape();
   void count_reply(int status);
-  void answered(std::uint32_t turn, const http_reply& reply);
+  void answered(std::uint32_t turn, http_reply out);
   void upgrade(request_message request, const target& where);
   void become_websocket(std::variant<actors::identity, close_code> outcome);
 
@@ -80,6 +87,7 @@ private:
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<ws_start> upgrading_;
   std::shared_ptr<event_stream> stream_; // until it is decided
+  budget::share body_share_, reply_share_;
   http_reply reply_;
   std::string head_;
   std::string method_, path_, request_id_, origin_; // of the request under way
@@ -159,18 +167,32 @@ void http_connection::parse() {
   }
   if (parser_->is_header_done() && is_ambiguous(parser_->get()))
     return refuse_malformed(http::error::bad_transfer_encoding);
+  if (parser_->is_header_done() && !body_share_.set(parser_->get().body().size())) return refuse_body();
   if (parser_->is_done()) return dispatch(parser_->release());
   if (expects_more()) return send_continue();
   read_more();
 }
 
-void http_connection::refuse_malformed(const error_code& why) {
+// What there is of a request that is not understood to its end.
+void http_connection::note_unfinished() {
+  auto& with = home_->shared().with;
+  with.addresses.take_request(from_, with.time.steady_ms());
   keep_alive_ = false;
-  request_id_ = uuid::v7(home_->shared().with.time.unix_ms()).str();
+  request_id_ = uuid::v7(with.time.unix_ms()).str();
   route_ = no_route();
   method_ = "?";
   path_ = "?";
-  origin_.clear();
+  origin_ = parser_->is_header_done() ? field(parser_->get(), http::field::origin) : string_view{};
+}
+
+void http_connection::refuse_body() {
+  note_unfinished();
+  parser_.reset(); // with what there is of the body
+  reply(problem({code::overloaded, "too much is being sent at once", limits::retry_after_ms}));
+}
+
+void http_connection::refuse_malformed(const error_code& why) {
+  note_unfinished();
   if (why == http::error::body_limit || why == http::error::buffer_overflow)
     return reply(problem(
         {code::too_large, "a body may have " + std::to_string(limits::http_body_bytes) + " bytes", 0}));
@@ -257,16 +279,17 @@ void http_connection::count_reply(int status) {
 }
 
 void http_connection::ask(call question) {
+  if (!reply_share_.set(question.reply_bytes)) return reply(too_many_replies());
   auto tell = [self = shared_from_this(), turn = turn_,
                render = std::move(question.render)](const actors::api::reply& got) {
     // Rendered where the answer was made: not to be copied from there.
-    self->home_->post([self, turn, out = render(got)] { self->answered(turn, out); });
+    self->home_->post([self, turn, out = render(got)]() mutable { self->answered(turn, std::move(out)); });
   };
   home_->shared().with.front.call(std::move(question.token), std::move(question.what), std::move(tell));
 }
 
-void http_connection::answered(std::uint32_t turn, const http_reply& out) {
-  if (phase_ == phase::waiting && turn == turn_) reply(out);
+void http_connection::answered(std::uint32_t turn, http_reply out) {
+  if (phase_ == phase::waiting && turn == turn_) reply(std::move(out));
 }
 
 // `then` is called on this thread, unless the request has been answered by then.
@@ -312,6 +335,9 @@ void http_connection::stream_decided(const refusal& how) {
 void http_connection::reply(http_reply out) {
   if (const auto undecided = std::exchange(stream_, nullptr)) undecided->abandon();
   ++turn_;
+  body_share_.set(0);
+  if (!reply_share_.set(out.body.size()) && out.body.size() > limits::http_small_reply_bytes)
+    out = too_many_replies();
   reply_ = std::move(out);
   keep_alive_ = keep_alive_ && !home_->shared().with.draining;
   write_head();
@@ -354,6 +380,7 @@ void http_connection::on_written(error_code failed) {
   if (phase_ == phase::over) return;
   if (failed) return finish();
   reply_ = {};
+  reply_share_.set(0);
   if (keep_alive_) return next_request();
   linger();
 }

@@ -164,9 +164,11 @@ step get_room(const visit& v) {
 
 step get_events(const visit& v) {
   const auto room = v.ids[0];
-  return ask(v, decode_get_events(room, v.where),
-             expecting<api::events_view>(
-                 [room](const api::events_view& what) { return json_reply(200, to_json(room, what)); }));
+  auto out = ask(v, decode_get_events(room, v.where),
+                 expecting<api::events_view>(
+                     [room](const api::events_view& what) { return json_reply(200, to_json(room, what)); }));
+  if (auto* question = std::get_if<call>(&out)) question->reply_bytes = limits::events_page_bytes;
+  return out;
 }
 
 step post_message(const visit& v) {

@@ -35,6 +35,7 @@ struct call {
   std::string token;
   actors::api::request what;
   std::function<http_reply(const actors::api::reply&)> render;
+  std::size_t reply_bytes = 0; // it may come to that many: there has to be room before it is asked for
 };
 
 // A reply that goes on: a room's frames as server-sent events, for whom the token belongs to.

@@ -17,6 +17,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/loops.hpp"
+#include "config/limits.hpp"
+#include "net/budget.hpp"
 #include "net/routes.hpp"
 
 namespace maru::net {
@@ -47,7 +49,8 @@ struct hub {
   std::atomic<std::uint64_t> last_id{0};
   std::atomic<std::size_t> open{0};
   std::atomic<std::size_t> scrapes{0}; // under way
-  std::vector<worker*> workers;        // complete before the first runs; for their threads alone
+  budget bodies{limits::http_bodies_bytes}, replies{limits::http_replies_bytes};
+  std::vector<worker*> workers; // complete before the first runs; for their threads alone
 };
 
 // What the connections of a worker hold just now.
