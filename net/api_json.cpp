@@ -34,6 +34,17 @@ void append_next(object& to, const std::string& cursor) {
     to.text("next", cursor);
 }
 
+template <class Items, class Append>
+std::string page(std::string_view name, const Items& items, Append append, const std::string& next) {
+  std::string out;
+  object to{out};
+  to.name(name);
+  append_array(out, items, append);
+  append_next(to, next);
+  to.end();
+  return out;
+}
+
 void append_room(std::string& out, const actors::api::room_view& what) {
   object to{out};
   room_fields(to, out, what);
@@ -80,13 +91,7 @@ std::string to_json(const actors::api::user_view& what) {
 }
 
 std::string to_json(const actors::api::users_view& what) {
-  std::string out;
-  object to{out};
-  to.name("users");
-  append_array(out, what.users, append_summary);
-  append_next(to, what.next);
-  to.end();
-  return out;
+  return page("users", what.users, append_summary, what.next);
 }
 
 std::string to_json(const actors::api::agents_view& what) {
@@ -107,13 +112,7 @@ std::string to_json(const actors::api::room_view& what) {
 }
 
 std::string to_json(const actors::api::rooms_view& what) {
-  std::string out;
-  object to{out};
-  to.name("rooms");
-  append_array(out, what.rooms, append_room);
-  append_next(to, what.next);
-  to.end();
-  return out;
+  return page("rooms", what.rooms, append_room, what.next);
 }
 
 std::string to_json(const uuid& room, const actors::api::events_view& what) {

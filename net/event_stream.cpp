@@ -15,7 +15,7 @@
 #include <sodium.h>
 
 #include "config/limits.hpp"
-#include "net/pump.hpp"
+#include "net/outgoing.hpp"
 
 namespace maru::net {
 namespace {
@@ -41,11 +41,14 @@ std::string retry_hint() {
 }
 
 // Everything but the five calls of actors::connection happens on the worker's thread.
-class stream_connection final : public event_stream, public std::enable_shared_from_this<stream_connection> {
+class stream_connection final : public event_stream,
+                                private outgoing<stream_connection>,
+                                public std::enable_shared_from_this<stream_connection> {
 public:
   stream_connection(std::shared_ptr<worker> home, stream_start start)
-      : home_(std::move(home)), framing_(start.chunked ? framing::chunked_events : framing::events),
-        out_(*home_->shared().codec, framing_), id_(++home_->shared().last_id), start_(std::move(start)) {}
+      : outgoing(std::move(home), connection_kind::sse,
+                 start.chunked ? framing::chunked_events : framing::events),
+        start_(std::move(start)) {}
 
   void open();
 
@@ -61,47 +64,36 @@ public:
   void serve(stream_socket socket) override;
   void abandon() override;
   void tick(std::int64_t now_ms) override;
-  void count(net_totals& to) const override { count_outbox(to, connection_kind::sse, out_); }
+  void count(net_totals& to) const override { count_open(to); }
   void drain() override { close(close_code::draining); }
   void cut() override { finish(); }
 
 private:
+  friend class outgoing<stream_connection>;
+
   void decide(const refusal& how);
   void say(const std::string& piece);
-  void wake() {
-    home_->post_soon([self = shared_from_this()] { self->flush(); });
-  }
   void flush();
-  void stall();
   void all_written();
   void listen();
   void finish();
-  void tell_gone();
 
-  std::int64_t now() { return home_->read_clock(); }
+  stream_socket& socket() { return *socket_; }
+  [[nodiscard]] framing how() const { return start_.chunked ? framing::chunked_events : framing::events; }
 
-  const std::shared_ptr<worker> home_; // before the socket: it goes last
-  const framing framing_;
-  outbox out_;
-  const std::uint64_t id_;
   stream_start start_;
   std::optional<stream_socket> socket_; // from serve() on
-  std::shared_ptr<actors::session_port> session_;
   std::atomic<bool> decided_{false};
   std::atomic<bool> opened_{false};
-  std::int64_t closing_since_ = 0, last_write_ = 0, last_comment_ = 0;
-  bool stalled_ = false;
+  std::int64_t closing_since_ = 0, last_comment_ = 0;
   bool closing_ = false;
   bool ended_ = false; // all is written
-  bool told_gone_ = false;
-  bool gone_ = false;
 };
 
 // --- the room ------------------------------------------------------------------------------------------
 
 void stream_connection::open() {
-  home_->shared().with.counts->add_at(metric::connections_accepted,
-                                      static_cast<std::size_t>(connection_kind::sse));
+  count_accepted();
   home_->shared().with.front.hello(shared_from_this(), std::move(start_.who), {});
 }
 
@@ -118,7 +110,7 @@ void stream_connection::answer(actors::frame_ptr out, std::size_t) {
   if (!out || decided_) return;
   if (out->refused != code::ok) return decide({out->refused, "", 0});
   say(start_.head);
-  say(as_chunk(retry_hint(), framing_));
+  say(as_chunk(retry_hint(), how()));
   if (out_.push(std::move(out))) wake();
   opened_ = true;
   decide({});
@@ -181,36 +173,7 @@ void stream_connection::flush() {
     closing_ = true;
     closing_since_ = now();
   }
-  if (stalled_) return;
-  const auto wrote = [this](std::size_t bytes, bool low) {
-    const auto& counts = home_->shared().with.counts;
-    counts->add_at(metric::sent_bytes, static_cast<std::size_t>(connection_kind::sse), bytes);
-    counts->add(metric::frames_sent, out_.take_frames_written());
-    if (low && session_) session_->drained(id_);
-  };
-  switch (pump(out_, socket_->native_handle(), wrote)) {
-  case pumped::all:
-    return all_written();
-  case pumped::some:
-    return wake();
-  case pumped::stalled:
-    return stall();
-  case pumped::failed:
-    return finish();
-  }
-}
-
-void stream_connection::stall() {
-  stalled_ = true;
-  last_write_ = now();
-  out_.stalled(true);
-  socket_->async_wait(stream_socket::wait_write, [self = shared_from_this()](error_code failed) {
-    if (self->gone_) return;
-    self->stalled_ = false;
-    self->out_.stalled(false);
-    if (failed) return self->finish();
-    self->flush();
-  });
+  if (!stalled_) write_out();
 }
 
 // The peer's end is to come, or time runs out: closing at once could reset what is on its way.
@@ -245,7 +208,7 @@ void stream_connection::tick(std::int64_t now_ms) {
   if (stalled_ && now_ms - last_write_ > limits::write_timeout_ms) return finish();
   if (now_ms - last_comment_ < limits::stream_comment_ms) return;
   last_comment_ = now_ms;
-  if (!stalled_) say(as_chunk(": still here\n\n", framing_));
+  if (!stalled_) say(as_chunk(": still here\n\n", how()));
 }
 
 void stream_connection::finish() {
@@ -258,11 +221,6 @@ void stream_connection::finish() {
     socket_->close(ignored);
   }
   tell_gone();
-}
-
-void stream_connection::tell_gone() {
-  told_gone_ = true;
-  if (const auto session = std::exchange(session_, nullptr)) session->gone(id_);
 }
 
 } // namespace

@@ -183,11 +183,11 @@ void http_connection::note_unfinished() {
   method_ = "?";
   path_ = "?";
   origin_ = parser_->is_header_done() ? field(parser_->get(), http::field::origin) : string_view{};
+  parser_.reset(); // with what there is of the body
 }
 
 void http_connection::refuse_body() {
   note_unfinished();
-  parser_.reset(); // with what there is of the body
   reply(problem({code::overloaded, "too much is being sent at once", limits::retry_after_ms}));
 }
 
@@ -238,7 +238,8 @@ void http_connection::dispatch(request_message request) {
     if (const auto where = parse_target(target); where && where->path == "/ws")
       return upgrade(std::move(request), *where);
   auto what = seen(request, from_);
-  what.from_here = from_here_ && !came_through_proxy(request);
+  // A target with an authority of its own makes nothing of Host, which is looked at for whom it names.
+  what.from_here = from_here_ && what.target.starts_with('/') && !came_through_proxy(request);
   what.body = std::move(request.body());
   auto next = route(home_->shared().with, what, route_);
   if (auto* ready = std::get_if<http_reply>(&next)) return reply(std::move(*ready));

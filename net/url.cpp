@@ -69,8 +69,11 @@ std::optional<target> parse_target(std::string_view text) {
   if (!text.starts_with('/') || text.find('#') != std::string_view::npos) return std::nullopt;
   const auto question = text.find('?');
   target out;
-  auto path = decoded(text.substr(0, question), false);
-  if (!path || !stays_inside(*path)) return std::nullopt;
+  const auto given = text.substr(0, question);
+  auto path = decoded(given, false);
+  // A "/" that was hidden would be one segment to whoever stands in front, and two here.
+  const auto separators = [](std::string_view of) { return std::count(of.begin(), of.end(), '/'); };
+  if (!path || separators(*path) != separators(given) || !stays_inside(*path)) return std::nullopt;
   out.path = std::move(*path);
   if (question != std::string_view::npos && !take_query(out, text.substr(question + 1))) return std::nullopt;
   return out;

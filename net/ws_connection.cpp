@@ -15,7 +15,7 @@
 #include "net/codec.hpp"
 #include "net/corked.hpp"
 #include "net/decode.hpp"
-#include "net/pump.hpp"
+#include "net/outgoing.hpp"
 
 namespace maru::net {
 namespace {
@@ -41,10 +41,11 @@ frame_type type_of(const client_frame& what) {
 class ws_connection final : public actors::connection,
                             public member,
                             public corked::sink,
+                            private outgoing<ws_connection>,
                             public std::enable_shared_from_this<ws_connection> {
 public:
   ws_connection(std::shared_ptr<worker> home, stream_socket socket, ws_start& start)
-      : home_(std::move(home)), out_(*home_->shared().codec), id_(++home_->shared().last_id) {
+      : outgoing(std::move(home), connection_kind::ws, framing::websocket) {
     ws_.emplace(std::move(socket), std::move(start.ahead), *this);
   }
 
@@ -69,11 +70,13 @@ public:
   }
 
   void tick(std::int64_t now_ms) override;
-  void count(net_totals& to) const override { count_outbox(to, connection_kind::ws, out_); }
+  void count(net_totals& to) const override { count_open(to); }
   void drain() override { close(close_code::draining); }
   void cut() override { finish(); }
 
 private:
+  friend class outgoing<ws_connection>;
+
   void on_accepted(error_code failed);
   void read();
   void on_read(error_code failed, std::size_t size);
@@ -89,16 +92,10 @@ private:
   }
   void say(actors::frame_ptr out) { flush_wanted_ |= out_.push(std::move(out)); }
 
-  void wake() {
-    home_->post_soon([self = shared_from_this()] { self->flush(); });
-  }
   void flush();
-  void write_out();
-  void stall();
   void all_written();
   void linger();
   void finish();
-  void tell_gone();
   void tell_if_low();
   void let_go() {
     ws_.reset();
@@ -107,45 +104,37 @@ private:
   void heartbeat(std::int64_t now_ms);
   template <class Value>
   void count(metric what, Value at, std::uint64_t n = 1) {
-    home_->shared().with.counts->add_at(what, static_cast<std::size_t>(at), n);
+    counts().add_at(what, static_cast<std::size_t>(at), n);
   }
   void count_end();
 
   stream_socket& socket() { return ws_->next_layer().socket(); }
-  std::int64_t now() { return home_->read_clock(); }
 
-  const std::shared_ptr<worker> home_; // before the stream: it goes last
-  outbox out_;
-  const std::uint64_t id_;
   std::optional<stream> ws_; // until the end
   actors::identity identity_;
   std::optional<close_code> refused_;
-  std::shared_ptr<actors::session_port> session_;
   std::string message_;
   std::size_t commands_ = 0, command_bytes_ = 0; // under way
   std::int64_t since_ = 0;                       // of the upgrade, then of hello
   std::int64_t closing_since_ = 0;
-  std::int64_t last_read_ = 0, last_ping_ = 0, last_write_ = 0;
+  std::int64_t last_read_ = 0, last_ping_ = 0;
   std::uint32_t missed_ = 0;           // pings without a sign of life
   std::string_view ended_as_ = "lost"; // unless it was closed by us
   bool accepted_ = false;
   bool said_hello_ = false;
   bool reading_ = false; // Beast has the read or the accept under way
   bool read_ended_ = false;
-  bool stalled_ = false;
   bool closing_ = false;
   bool lingering_ = false;
   bool flush_wanted_ = false;
   bool asked_early_ = false;
-  bool told_gone_ = false;
-  bool gone_ = false;
 };
 
 // --- the beginning -------------------------------------------------------------------------------------
 
 void ws_connection::start(ws_start start) {
   home_->add(shared_from_this());
-  count(metric::connections_accepted, connection_kind::ws);
+  count_accepted();
   since_ = last_read_ = last_ping_ = now();
   if (auto* who = std::get_if<actors::identity>(&start.outcome)) identity_ = std::move(*who);
   if (const auto* why = std::get_if<close_code>(&start.outcome)) refused_ = *why;
@@ -299,37 +288,6 @@ void ws_connection::flush() {
   read();
 }
 
-void ws_connection::write_out() {
-  const auto wrote = [this](std::size_t bytes, bool low) {
-    count(metric::sent_bytes, connection_kind::ws, bytes);
-    home_->shared().with.counts->add(metric::frames_sent, out_.take_frames_written());
-    if (low && session_) session_->drained(id_);
-  };
-  switch (pump(out_, socket().native_handle(), wrote)) {
-  case pumped::all:
-    return all_written();
-  case pumped::some:
-    return wake();
-  case pumped::stalled:
-    return stall();
-  case pumped::failed:
-    return finish();
-  }
-}
-
-void ws_connection::stall() {
-  stalled_ = true;
-  last_write_ = now();
-  out_.stalled(true);
-  socket().async_wait(stream_socket::wait_write, [self = shared_from_this()](error_code failed) {
-    if (self->gone_) return;
-    self->stalled_ = false;
-    self->out_.stalled(false);
-    if (failed) return self->finish();
-    self->flush();
-  });
-}
-
 void ws_connection::all_written() {
   // The peer's close frame is to come, or time runs out.
   if (!out_.finished() || !read_ended_ || std::exchange(lingering_, true)) return;
@@ -399,16 +357,10 @@ void ws_connection::finish() {
 }
 
 void ws_connection::count_end() {
-  const auto& counts = *home_->shared().with.counts;
   const auto why = out_.closed_with();
   count(metric::websockets_closed,
-        counts.at(metric::websockets_closed,
-                  why ? std::to_string(static_cast<unsigned>(*why)) : std::string{ended_as_}));
-}
-
-void ws_connection::tell_gone() {
-  told_gone_ = true;
-  if (const auto session = std::exchange(session_, nullptr)) session->gone(id_);
+        counts().at(metric::websockets_closed,
+                    why ? std::to_string(static_cast<unsigned>(*why)) : std::string{ended_as_}));
 }
 
 } // namespace
