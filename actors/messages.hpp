@@ -23,6 +23,19 @@
 #include "llm/provider.hpp"
 #include "storage/store.hpp"
 
+namespace maru::storage {
+
+template <class I>
+auto inspect(I& f, read_mark& x) {
+  return f(x.account, x.seq);
+}
+template <class I>
+auto inspect(I& f, room_row& x) {
+  return f(x.id, x.title, x.agents, x.created_by, x.created_at, x.head, x.floor, x.active_at);
+}
+
+} // namespace maru::storage
+
 namespace maru::actors {
 
 // --- between nodes -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "actors/common.hpp"
+#include "actors/process_readings.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {

@@ -4,7 +4,6 @@
 // room not open what a list shows of it. Invariants:
 // - Between watch_room and go_live a socket gets nothing of the room from here.
 // - After go_live it gets every frame above the snapshot's, once and in order, or is told that it is broken.
-
 // - A socket gets at most one `room` frame of a room in limits::news_ms, and none of a room that it watches.
 
 #include <deque>

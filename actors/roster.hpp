@@ -7,19 +7,6 @@
 
 #include "storage/rows.hpp"
 
-namespace maru::storage {
-
-template <class I>
-auto inspect(I& f, read_mark& x) {
-  return f(x.account, x.seq);
-}
-template <class I>
-auto inspect(I& f, room_row& x) {
-  return f(x.id, x.title, x.agents, x.created_by, x.created_at, x.head, x.floor, x.active_at);
-}
-
-} // namespace maru::storage
-
 namespace maru::actors {
 
 using roster = std::vector<storage::read_mark>;

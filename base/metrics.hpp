@@ -165,9 +165,6 @@ private:
   std::unique_ptr<slot[]> slots_;
 };
 
-// What Prometheus asks of every process: readings of process_*. Takes some ms at the most, from /proc.
-std::vector<reading> process_readings();
-
 // How long something took, in real time: for measuring alone, nothing may be decided by it.
 class stopwatch {
 public:

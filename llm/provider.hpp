@@ -81,7 +81,7 @@ class provider {
 public:
   virtual ~provider() = default;
   [[nodiscard]] virtual const config::provider_settings& options() const = 0;
-  // From any thread; the events come on the network's threads.
+  // From any thread; the events come on the loop of the call.
   virtual std::unique_ptr<call> start(request what, events tell) = 0;
 };
 

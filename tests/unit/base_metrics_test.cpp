@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <thread>
 
@@ -173,20 +171,6 @@ TEST_CASE("nothing is lost when many threads count", "[base][metrics]") {
     t.join();
   CHECK(counts.value(metric::answer_pieces) == each * threads);
   CHECK(counts.value(metric::answer_seconds) == each * threads);
-}
-
-TEST_CASE("the process tells what it uses", "[base][metrics]") {
-  std::map<metric, double> got;
-  for (const auto& r : process_readings())
-    got[r.what] = r.value;
-  CHECK(got.at(metric::process_resident_bytes) > 1e6);
-  CHECK(got.at(metric::process_open_fds) >= 3);
-  CHECK(got.at(metric::process_open_fds) < got.at(metric::process_max_fds));
-  CHECK(got.at(metric::process_start_time) > 1e9);
-  CHECK(got.contains(metric::process_cpu_seconds));
-  const std::ifstream one_more("/proc/self/stat");
-  for (const auto& r : process_readings())
-    if (r.what == metric::process_open_fds) CHECK(r.value == got.at(metric::process_open_fds) + 1);
 }
 
 // --- the documents -------------------------------------------------------------------------------------

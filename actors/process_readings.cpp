@@ -1,3 +1,5 @@
+#include "actors/process_readings.hpp"
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -6,9 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/metrics.hpp"
-
-namespace maru {
+namespace maru::actors {
 namespace {
 
 // The fields of /proc/self/stat after the name, which may hold anything: [0] is the state.
@@ -57,4 +57,4 @@ std::vector<reading> process_readings() {
   return out;
 }
 
-} // namespace maru
+} // namespace maru::actors
