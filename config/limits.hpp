@@ -13,7 +13,7 @@ inline constexpr std::size_t http_body_bytes = frame_in_bytes;
 inline constexpr std::size_t http_bodies_bytes = 67'108'864;   // of all requests that are still coming in
 inline constexpr std::size_t http_replies_bytes = 268'435'456; // of all replies that wait for their readers
 inline constexpr std::size_t http_small_reply_bytes = 4096;    // has its place always: refusals, acks
-inline constexpr std::size_t big_buffer_bytes = 262'144;       // goes back to the system when it is freed
+inline constexpr std::size_t big_buffer_bytes = 65'536;        // goes back to the system when it is freed
 inline constexpr std::size_t http_header_bytes = 16'384;       // a browser with cookies needs 4 kB
 inline constexpr std::size_t json_depth = 32;                  // our deepest frame has 4 levels
 

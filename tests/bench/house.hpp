@@ -11,6 +11,7 @@
 #include "tests/bench/process.hpp"
 #include "tests/bench/wire.hpp"
 #include "tests/support/fake_model.hpp"
+#include "tests/support/free_port.hpp"
 
 namespace maru::bench {
 
@@ -62,7 +63,7 @@ protected:
 
   test::fake_model model_;
   process server_;
-  std::uint16_t port_ = free_port();
+  std::uint16_t port_ = test::free_port();
 };
 
 // The maru binary, in a folder of its own or on the data of an earlier life.

@@ -11,10 +11,8 @@
 #include <thread>
 
 #include <linux/perf_event.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,19 +56,6 @@ double number_after(const std::string& file, std::string_view name) {
   for (std::string line; std::getline(in, line);)
     if (line.starts_with(name)) return std::stod(line.substr(name.size()));
   return 0;
-}
-
-bool can_bind(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int yes = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(port);
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
-  ::close(fd);
-  return bound;
 }
 
 } // namespace
@@ -163,16 +148,6 @@ spent stopwatch::stop() const {
   if (now.instructions && then_.instructions)
     out.instructions = static_cast<double>(*now.instructions - *then_.instructions);
   return out;
-}
-
-std::uint16_t free_port() {
-  constexpr std::uint32_t first = 20'000, count = 12'000;
-  static std::uint32_t next = static_cast<std::uint32_t>(::getpid()) * 37U;
-  for (std::uint32_t tries = 0; tries < count; ++tries) {
-    const auto port = static_cast<std::uint16_t>(first + next++ % count);
-    if (can_bind(port)) return port;
-  }
-  throw std::runtime_error("no port is free");
 }
 
 } // namespace maru::bench

@@ -62,8 +62,4 @@ private:
   std::int64_t begin_ = 0;
 };
 
-// A TCP port of the loopback that is free, below those that the kernel gives to outgoing connections: nobody
-// takes it while a server is down.
-std::uint16_t free_port();
-
 } // namespace maru::bench

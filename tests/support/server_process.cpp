@@ -6,42 +6,16 @@
 #include <sstream>
 #include <stdexcept>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/free_port.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace maru::tests {
 namespace {
-
-bool can_bind(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int yes = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_port = htons(port);
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
-  ::close(fd);
-  return bound;
-}
-
-// Below the ports that the kernel gives to outgoing connections: nobody takes it while the server is down.
-std::uint16_t free_port() {
-  constexpr std::uint32_t first = 20'000, count = 12'000;
-  static std::uint32_t next = static_cast<std::uint32_t>(::getpid()) * 37U;
-  for (std::uint32_t tries = 0; tries < count; ++tries) {
-    const auto port = static_cast<std::uint16_t>(first + next++ % count);
-    if (can_bind(port)) return port;
-  }
-  throw std::runtime_error("no port is free");
-}
 
 std::filesystem::path new_directory() {
   auto name = (std::filesystem::temp_directory_path() / "maru-test-XXXXXX").string();
@@ -54,7 +28,7 @@ std::filesystem::path new_directory() {
 server_process::server_process(std::string binary, server_options options)
     : binary_(std::move(binary)), options_(std::move(options)), directory_(new_directory()),
       address_(options_.on_socket_file ? "unix:" + (directory_ / "maru.sock").string()
-                                       : "127.0.0.1:" + std::to_string(free_port())) {
+                                       : "127.0.0.1:" + std::to_string(test::free_port())) {
   write_config();
 }
 
