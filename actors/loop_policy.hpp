@@ -1,7 +1,7 @@
 #pragma once
 
 // Runs CAF's actors on the loops that serve the sockets: one worker drives one loop. A job stays on the loop
-// where it came up, and another takes it only when much waits there. Private to node.cpp.
+// where it came up, and another takes it only when much waits there. Private to node.cpp and its tests.
 
 #include <cstdint>
 #include <deque>
@@ -13,14 +13,17 @@
 #include <caf/policy/unprofiled.hpp>
 #include <caf/resumable.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
+#include <caf/scheduler/coordinator.hpp>
 
 #include "base/loops.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {
 
+// An actor system whose workers are these loops.
 struct loop_config : caf::actor_system_config {
-  loops* on = nullptr;
+  explicit loop_config(loops& on);
+  loops& on;
 };
 
 // What waits to run, by loop.
@@ -97,7 +100,7 @@ class loop_policy : public caf::policy::unprofiled {
 public:
   struct coordinator_data {
     explicit coordinator_data(caf::scheduler::abstract_coordinator* of)
-        : jobs(*dynamic_cast<const loop_config&>(of->system().config()).on) {}
+        : jobs(dynamic_cast<const loop_config&>(of->system().config()).on) {}
     job_queues jobs;
   };
   struct worker_data {
@@ -156,5 +159,11 @@ public:
 private:
   std::size_t in_a_row_ = 0;
 };
+
+inline loop_config::loop_config(loops& on_) : on(on_) {
+  load<caf::scheduler::coordinator<loop_policy>>();
+  set("scheduler.max-throughput", limits::actor_messages_in_a_row);
+  set("scheduler.max-threads", on.count());
+}
 
 } // namespace maru::actors

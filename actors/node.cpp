@@ -5,8 +5,6 @@
 #include <random>
 
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
-#include <caf/scheduler/coordinator.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <spdlog/spdlog.h>
@@ -60,19 +58,11 @@ double random_fraction() {
 
 constexpr unsigned life_bits = 16; // of the count of restarts below the epoch
 
-caf::actor_system_config& configured(loop_config& cfg, loops& on) {
-  cfg.on = &on;
-  cfg.load<caf::scheduler::coordinator<loop_policy>>();
-  cfg.set("scheduler.max-throughput", limits::actor_messages_in_a_row);
-  cfg.set("scheduler.max-threads", on.count());
-  return cfg;
-}
-
 } // namespace
 
 struct node::inside {
   explicit inside(node_options o)
-      : options(std::move(o)), system(configured(cfg, *options.on)), now(first_services()) {}
+      : options(std::move(o)), cfg(*options.on), system(cfg), now(first_services()) {}
 
   services first_services() {
     services s;
