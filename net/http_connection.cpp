@@ -182,7 +182,7 @@ void http_connection::note_unfinished() {
   route_ = no_route();
   method_ = "?";
   path_ = "?";
-  origin_ = parser_->is_header_done() ? field(parser_->get(), http::field::origin) : string_view{};
+  origin_ = field(parser_->get(), http::field::origin);
   parser_.reset(); // with what there is of the body
 }
 

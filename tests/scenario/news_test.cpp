@@ -398,6 +398,48 @@ TEST_CASE("a full disk keeps what was read waiting", "[scenario][news]") {
   CHECK(h.unread(h.bob) == 0);
 }
 
+TEST_CASE("a room does not end while what was read is on its way to the disk", "[scenario][news]") {
+  house h;
+  h.say("one");
+  h.bobs->open(h.room, 0);
+  h.w.settle();
+  h.w.store().shut();
+  h.bobs->lose();
+  h.desk->lose();
+  h.w.advance(3 * limits::room_idle_ms);
+  CHECK(h.w.lives("rooms", h.room.str()));
+  h.w.store().open();
+  h.w.advance(3 * limits::room_idle_ms);
+  CHECK_FALSE(h.w.lives("rooms", h.room.str()));
+  CHECK(h.unread(h.bob) == 0);
+}
+
+TEST_CASE("what a room that is coming back hears was read, it knows, too, until the disk has it",
+          "[scenario][news]") {
+  house h;
+  h.bobs->open(h.room, 0);
+  h.w.settle();
+  h.say("one");
+  h.w.store().shut_reads();
+  h.w.crash_at("room.committed");
+  h.say("two"); // the room falls, and cannot read what it was
+  h.w.advance(1'000);
+  CHECK(h.w.crashes == 1);
+  h.w.mend();
+  h.w.store().shut();
+  h.bobs->leave(h.room);
+  h.w.settle();
+  CHECK(h.w.store().held() == 1);
+  h.w.store().open_reads();
+  h.w.settle();
+  h.w.store().open();
+  h.say("three");
+  h.pass_on();
+  REQUIRE(h.bobs->count("room") >= 1);
+  CHECK(newest(*h.bobs)["read"] == 1);
+  CHECK(newest(*h.bobs)["unread"] == 2);
+}
+
 TEST_CASE("an idle room ends, and what was read in it stays", "[scenario][news]") {
   house h;
   h.bobs->open(h.room, 0);

@@ -90,6 +90,19 @@ TEST_CASE("bodies that never end hold what all may send together, and no more") 
   s.holds(many * connection_kib + limits::http_bodies_bytes / kib);
 }
 
+TEST_CASE("bodies in chunks that never end are refused at their bound, and let go") {
+  besieged s;
+  constexpr std::uint64_t many = 200;
+  std::vector<tcp_link> open;
+  const std::string chunk = "10000\r\n" + std::string(65'536, ' ') + "\r\n";
+  for (std::uint64_t i = 0; i < many; ++i) {
+    open.emplace_back(s.h->address());
+    open.back().send("POST /api/v1/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    pour(open.back(), chunk, 64 * chunk.size());
+  }
+  s.holds(many * connection_kib + limits::http_bodies_bytes / kib);
+}
+
 TEST_CASE("big replies that nobody reads wait up to a bound, and what they took is given back") {
   besieged s;
   const std::string text(limits::message_text_bytes - 12'000, 'z');

@@ -121,6 +121,21 @@ TEST_CASE("requests without a token are counted, whatever they ask for, and refu
   check_refused(rig.get("/"));
 }
 
+TEST_CASE("what is no request, or too much of one, is counted, too", "[net][http]") {
+  net_rig rig;
+  limit(rig, 3);
+  rig.start();
+  const auto say = [&](const std::string& bytes) {
+    http_client client{rig.address};
+    client.send(bytes);
+    return client.reply().status;
+  };
+  CHECK(say("this is no HTTP\r\n\r\n") == 400);
+  CHECK(say(http_text("GET", "/healthz", {{"X-Long", std::string(limits::http_header_bytes, 'x')}})) == 431);
+  CHECK(say("POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n") == 413);
+  CHECK(rig.get("/").status == 429);
+}
+
 TEST_CASE("an address beyond its bound is still served with a good token, and its health is still told",
           "[net][http]") {
   net_rig rig;

@@ -169,6 +169,17 @@ TEST_CASE("what is not there is 404 for everybody, a wrong method is 405", "[net
   CHECK(rig.get("/ws").status == 426);
 }
 
+TEST_CASE("a slash that is hidden in a path is refused, in a query it is a slash", "[net][http]") {
+  net_rig rig;
+  rig.files["index.html"] = "<html>";
+  rig.start();
+  for (const auto* path : {"/api%2fv1/me", "/api/v1%2Fme", "/rooms%2f..", "/%2fhealthz"}) {
+    CAPTURE(path);
+    CHECK(rig.get(path).status == 400);
+  }
+  CHECK(rig.get("/?from=%2Frooms").status == 200);
+}
+
 TEST_CASE("who is not signed in is 401", "[net][http]") {
   net_rig rig;
   rig.start();

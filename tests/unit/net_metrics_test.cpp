@@ -71,6 +71,14 @@ TEST_CASE("nor is what calls this machine by another name: a page may point its 
   CHECK(ask("[::1]:8080") == 200);
 }
 
+TEST_CASE("nor is a target that names another authority, whatever Host says", "[net][metrics]") {
+  watched rig;
+  rig.start();
+  http_client client(rig.address);
+  client.send("GET http://chat.example.org/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(client.reply().status == 404);
+}
+
 TEST_CASE("a token of an administrator reads them from anywhere, others see nothing there",
           "[net][metrics]") {
   watched rig;

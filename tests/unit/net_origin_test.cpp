@@ -102,6 +102,16 @@ TEST_CASE("replies to a listed origin may be read, refusals too", "[net][origin]
   check(rig.post("/api/v1/login", somebody, {origin}), 429);
 }
 
+TEST_CASE("a listed origin may read that its body was too large", "[net][origin]") {
+  origin_rig rig;
+  rig.start();
+  const auto body = std::string(limits::http_body_bytes + 1, ' ');
+  const auto got = rig.post("/api/v1/login", body, {{"Origin", listed}});
+  CHECK(got.status == 413);
+  CHECK(got.field("access-control-allow-origin") == listed);
+  CHECK_FALSE(rig.post("/api/v1/login", body, {{"Origin", stranger}}).has("access-control-allow-origin"));
+}
+
 TEST_CASE("asking first counts against the address", "[net][origin]") {
   origin_rig rig;
   rig.settings.limits.requests_per_minute_per_address = 2;

@@ -408,6 +408,27 @@ TEST_CASE("draining closes every socket with 1001", "[net][ws]") {
   CHECK(rig.server->connections() == 0);
 }
 
+TEST_CASE("an upgrade that is under way when draining begins is let in and closed with 1001", "[net][ws]") {
+  net_rig rig;
+  std::promise<void> asked, go_on;
+  rig.front.on_call = [&, first = std::make_shared<std::atomic<bool>>(true)](
+                          const std::string&, const api::request&) -> api::reply {
+    if (first->exchange(false)) {
+      asked.set_value();
+      go_on.get_future().wait();
+    }
+    return actors::identity{id_of(some_id), id_of(other_id), "ada", "Ada", "user"};
+  };
+  rig.start();
+  std::promise<std::uint16_t> closed;
+  std::thread late([&] { closed.set_value(rig.socket().wait_closed()); });
+  asked.get_future().wait();
+  rig.server->drain([] {});
+  go_on.set_value();
+  CHECK(closed.get_future().get() == number(close_code::draining));
+  late.join();
+}
+
 TEST_CASE("draining does not wait longer than drain_ms", "[net][ws]") {
   net_rig rig;
   rig.front.on_call = [](const std::string&, const api::request&) -> api::reply {
