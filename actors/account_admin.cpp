@@ -6,10 +6,6 @@ namespace maru::actors {
 namespace {
 
 // For the log: whoever has such a name cannot pass for the operator.
-std::string name_of(const person& by) {
-  return by.id.nil() ? "the operator" : "the admin '" + by.name + "' (" + by.id.str() + ")";
-}
-
 std::string name_of(const storage::account_row& row) {
   return "'" + row.username + "' (" + row.id.str() + ")";
 }

@@ -59,7 +59,8 @@ void agent_state::take_mailbox(mailbox_read& read) {
     const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
     if (fatal || lost) svc.counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
-                   item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost});
+                   item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost, false,
+                   item.entry.expires_at.value_or(0)});
     // The last is not waited for: it is buried at once.
     if (fatal && now.back().failures < limits::poison_failures) count(now.back());
   }
@@ -100,7 +101,7 @@ void agent_state::enqueued(const question_enqueued& what) {
   }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
   if (!what.fresh) return read_anew();
-  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false});
+  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at});
   if (loaded) next();
 }
 
@@ -124,9 +125,21 @@ void agent_state::next() {
   work.emplace();
   work->number = next_number++;
   work->q = std::move(q);
-  if (work->q.failures >= limits::poison_failures) return bury();
+  if (work->q.failures >= limits::poison_failures) return bury(burial::poison);
   if (const auto ms = wait_before()) return wake_in(ms, agent_wake::take_up);
   take_up();
+}
+
+bool agent_state::is_over(const queued_question& q) const {
+  return q.expires_at > 0 && q.expires_at <= svc.time->unix_ms();
+}
+
+// Asked every second as long as anything waits. What has expired behind a long answer ends now; that which is
+// being written is not cut short.
+void agent_state::due() {
+  if (loaded && !work && queue.empty()) return read_mailbox();
+  for (const auto& q : queue)
+    if (is_over(q)) give_up(q, burial::expired);
 }
 
 void agent_state::wake_in(std::uint32_t ms, agent_wake why) {
@@ -209,9 +222,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
   return {
       [&s](question_ordered& what) { s.ordered(what); },
       [&s](const question_enqueued& what) { s.enqueued(what); },
-      [&s](due_atom) {
-        if (s.loaded && !s.work && s.queue.empty()) s.read_mailbox();
-      },
+      [&s](due_atom) { s.due(); },
       [&s](const answer_closed& what) { s.closed(what.answer); },
       [&s](call_pieces& what) { s.pieces(what); },
       [&s](const call_ended& what) { s.ended(what); },

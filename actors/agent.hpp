@@ -42,8 +42,9 @@ struct queued_question {
   std::uint32_t attempt = 0; // 0: not begun
   std::uint32_t provider_failures = 0;
   std::uint32_t failures = 0, losses = 0;
-  bool recovered = false;   // taken up by somebody who is gone
-  bool before_read = false; // known when the mailbox began to be read
+  bool recovered = false;      // taken up by somebody who is gone
+  bool before_read = false;    // known when the mailbox began to be read
+  std::int64_t expires_at = 0; // 0: never
 };
 
 struct agent_work {
@@ -104,6 +105,8 @@ struct agent_state {
   void enqueued(const question_enqueued& what);
   void closed(const uuid& answer);
   void next();
+  void due();
+  [[nodiscard]] bool is_over(const queued_question& q) const;
   void tick(const agent_tick& t);
   void wake_in(std::uint32_t ms, agent_wake why);
   void find_room();
@@ -112,7 +115,8 @@ struct agent_state {
 
   // agent_work.cpp: one answer
   void count(const queued_question& q);
-  void bury();
+  void bury(burial why);
+  void give_up(const queued_question& q, burial why);
   void take_up();
   void go_ahead(question_ordered& what);
   void on_disk();

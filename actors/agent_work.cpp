@@ -29,17 +29,34 @@ void agent_state::count(const queued_question& q) {
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
 }
 
-// It kills its agent: no further attempt.
-void agent_state::bury() {
+namespace {
+
+finish_answer buried(burial why) {
+  finish_answer end;
+  end.how = ending::failed;
+  end.reason = word(why);
+  end.bury = true;
+  return end;
+}
+
+} // namespace
+
+// No further attempt.
+void agent_state::bury(burial why) {
   auto& w = *work;
   w.gate_open = true;
   w.attempt = std::max(1U, w.q.attempt);
   w.state = answer_state::recovering;
-  finish_answer end;
-  end.how = ending::failed;
-  end.reason = "poison";
-  end.bury = true;
-  ask_end(std::move(end));
+  ask_end(buried(why));
+}
+
+// The same for one that waits its turn. Asked again until the room says that it is closed.
+void agent_state::give_up(const queued_question& q, burial why) {
+  if (!room) return find_room();
+  auto end = buried(why);
+  end.answer = q.answer;
+  end.attempt = std::max(1U, q.attempt);
+  self->send(room, std::move(end), caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
 }
 
 // What was lost with many processes may be what ends them: it is tried ever more slowly, never dropped.
@@ -52,6 +69,7 @@ std::uint32_t agent_state::wait_before() const {
 
 void agent_state::take_up() {
   svc.reach("agent.begin");
+  if (is_over(work->q)) return bury(burial::expired);
   auto& w = *work;
   w.gate_open = !w.q.recovered && w.q.attempt > 0;
   w.attempt = std::max(1U, w.q.attempt + (w.q.recovered ? 1 : 0));

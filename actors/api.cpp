@@ -41,10 +41,15 @@ api::room_view view_of(storage::room_summary& s) {
   return view;
 }
 
+template <class... Kinds>
+bool is_one_of(const api::request& what) {
+  return (std::holds_alternative<Kinds>(what) || ...);
+}
+
 bool for_administrators(const api::request& what) {
-  return std::holds_alternative<api::get_tree>(what) || std::holds_alternative<api::may_observe>(what) ||
-         std::holds_alternative<api::list_users>(what) || std::holds_alternative<api::add_user>(what) ||
-         std::holds_alternative<api::change_user>(what);
+  return is_one_of<api::get_tree, api::may_observe, api::list_users, api::add_user, api::change_user,
+                   api::list_mailboxes, api::list_entries, api::list_dead, api::get_dead, api::treat_dead,
+                   api::treat_all_dead>(what);
 }
 
 bool same_secret(const std::string& one, const std::string& other) {
@@ -58,11 +63,7 @@ void api_state::take(std::string& token, api::request& what, api::replied& tell)
   const auto fail = [tell](const caf::error&) { tell(gone); };
   const bool operator_asks = !svc.control_token.empty() && same_secret(token, svc.control_token);
   if (operator_asks && for_administrators(what)) return administer({}, what, std::move(tell));
-  const bool accounts =
-      std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
-      std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
-      std::holds_alternative<api::get_me>(what) || std::holds_alternative<api::change_me>(what);
-  if (accounts) {
+  if (is_one_of<api::signup, api::login, api::refresh, api::logout, api::get_me, api::change_me>(what)) {
     self->request(svc.accounts, caf::infinite, std::move(token), std::move(what))
         .then([tell](api::reply& reply) { tell(std::move(reply)); }, fail);
     return;
@@ -87,6 +88,8 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
     return command(who, p->room, post_of(*p), std::move(tell));
   if (auto* s = std::get_if<api::stop_answer>(&what))
     return command(who, s->room, stop_answer{std::move(s->id), s->key, s->answer}, std::move(tell));
+  if (auto* r = std::get_if<api::retry_answer>(&what))
+    return command(who, r->room, retry_answer{std::move(r->id), r->key, r->answer, {}, {}}, std::move(tell));
   if (who.role != admin_role) return tell(refusal{code::forbidden, "for administrators"});
   administer({who.user, who.username}, what, std::move(tell));
 }
@@ -134,7 +137,7 @@ void api_state::create_room(const identity& who, api::create_room& what, api::re
   const auto shard = svc.under(row.id);
   commits.emplace(ticket, api_commit{std::move(tell), api::room_view{std::move(row), {}, 0, 1, 0}});
   self->send(svc.store, storage::step{shard, std::move(parts)}, ticket,
-             caf::actor_cast<commit_client>(caf::actor_cast<api_actor>(self)));
+             caf::actor_cast<commit_client>(caf::actor_cast<api_self>(self)));
 }
 
 void api_state::get_room(const identity& who, const api::get_room& what, api::replied tell) {
@@ -169,8 +172,8 @@ void api_state::get_events(const identity& who, const api::get_events& what, api
 template <class Command>
 void api_state::command(const identity& who, const uuid& room, Command what, api::replied tell) {
   const auto ticket = next_ticket++;
-  commands.emplace(ticket, api_command{std::move(tell), who.user});
-  const auto me = caf::actor_cast<room_client>(caf::actor_cast<api_actor>(self));
+  commands.emplace(ticket, api_command{std::move(tell), who.user, {}});
+  const auto me = caf::actor_cast<room_client>(caf::actor_cast<api_self>(self));
   const person by{who.user, who.display_name};
   auto& link = users[who.user];
   ++link.under_way;
@@ -196,6 +199,7 @@ void api_state::command(const identity& who, const uuid& room, Command what, api
 void api_state::done(command_done& how) {
   const auto node = commands.extract(how.ticket);
   if (node.empty()) return;
+  if (node.mapped().room) self->demonitor(node.mapped().room.address());
   const auto user = users.find(node.mapped().user);
   if (user != users.end() && --user->second.under_way == 0) {
     if (user->second.handle) self->demonitor(user->second.handle.address());
@@ -206,6 +210,7 @@ void api_state::done(command_done& how) {
 }
 
 void api_state::committed(const commit_done& done) {
+  if (const auto purge = purges.extract(done.ticket); !purge.empty()) return purged(purge.mapped(), done.how);
   const auto node = commits.extract(done.ticket);
   if (node.empty()) return;
   if (!done.how) return node.mapped().tell(refusal_of(done.how.why));
@@ -215,6 +220,14 @@ void api_state::committed(const commit_done& done) {
 }
 
 void api_state::went_down(const caf::down_msg& down) {
+  std::vector<api::replied> lost;
+  std::erase_if(commands, [&](auto& c) {
+    const bool its = c.second.room && c.second.room == down.source;
+    if (its) lost.push_back(std::move(c.second.tell));
+    return its;
+  });
+  for (const auto& tell : lost)
+    tell(gone);
   for (auto it = users.begin(); it != users.end(); ++it) {
     if (!it->second.handle || !(it->second.handle == down.source)) continue;
     const auto user = it->first;
@@ -244,7 +257,7 @@ void api_state::hello(connection_ptr from, identity who, hello_in what, std::uin
           [from](const caf::error&) { from->close(close_code::overloaded); });
 }
 
-api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, services svc) {
+api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, services svc) {
   end_on_exception(self, "api");
   auto& s = self->state;
   s.svc = std::move(svc);
@@ -256,6 +269,7 @@ api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self
       },
       [&s](command_done& how) { s.done(how); },
       [&s](const commit_done& done) { s.committed(done); },
+      [&s](dead_read& read) { s.take_dead(read); },
   };
 }
 

@@ -4,6 +4,8 @@
 // under way. Who calls is told once: here, or when the last copy of `replied` goes.
 
 #include <map>
+#include <memory>
+#include <optional>
 
 #include "actors/services.hpp"
 
@@ -11,7 +13,8 @@ namespace maru::actors {
 
 struct api_command {
   api::replied tell;
-  uuid user;
+  uuid user;       // whose actor it went through
+  room_actor room; // or straight to this one
 };
 
 struct api_commit {
@@ -19,20 +22,45 @@ struct api_commit {
   api::reply with; // once it is on disk
 };
 
+// Dead letters that are requeued or purged for somebody: one, or a page of them.
+struct dead_round {
+  person by;
+  api::dead_act how = api::dead_act::requeue;
+  std::optional<uuid> one;
+  storage::dead_filter which;
+  std::optional<std::uint64_t> before;
+  api::replied tell;
+  std::vector<storage::dead_letter> letters;
+  std::size_t at = 0;
+  std::uint32_t tries = 0;
+  api::treated so_far;
+  api::reply last; // of the one
+};
+using dead_round_ptr = std::shared_ptr<dead_round>;
+
+struct dead_read {
+  dead_round_ptr round;
+  bool failed = false;
+  std::vector<storage::dead_letter> letters;
+};
+
+using api_self = api_actor::extend<caf::reacts_to<dead_read>>;
+
 struct user_link {
   user_actor handle;
   std::size_t under_way = 0;
 };
 
 struct api_state {
-  explicit api_state(api_actor::stateful_pointer<api_state> self) : self(self) {}
+  explicit api_state(api_self::stateful_pointer<api_state> self) : self(self) {}
   static inline const char* name = "api";
 
-  api_actor::stateful_pointer<api_state> self;
+  api_self::stateful_pointer<api_state> self;
   services svc;
   std::uint64_t next_ticket = 1;
   std::map<std::uint64_t, api_command> commands;
   std::map<std::uint64_t, api_commit> commits;
+  std::map<std::uint64_t, dead_round_ptr> purges; // on their way to the disk
   std::map<uuid, user_link> users;
 
   void take(std::string& token, api::request& what, api::replied& tell);
@@ -49,12 +77,25 @@ struct api_state {
   void list_users(const api::list_users& what, api::replied tell);
   void tree(api::replied tell);
   void tree_of(std::size_t at, std::string json, api::replied tell);
+  // api_mailboxes.cpp: mailboxes, dead letters and their ways back
+  bool mailboxes(const person& by, api::request& what, const api::replied& tell);
+  void treat(dead_round round);
+  void read_dead(const dead_round_ptr& round);
+  void take_dead(dead_read& read);
+  void purge(const dead_round_ptr& round);
+  void requeue_next(const dead_round_ptr& round);
+  void purged(const dead_round_ptr& round, const storage::outcome& how);
+  void requeue(const dead_round_ptr& round, const room_actor& room);
+  void requeued(const dead_round_ptr& round, api::reply how);
+  void finish(const dead_round_ptr& round);
   void hello(connection_ptr from, identity who, hello_in what, std::uint32_t tries);
   void done(command_done& how);
   void committed(const commit_done& done);
   void went_down(const caf::down_msg& down);
 };
 
-api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, services svc);
+api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, services svc);
 
 } // namespace maru::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::dead_read)

@@ -32,6 +32,7 @@ void api_state::administer(const person& by, api::request& what, api::replied te
   if (std::holds_alternative<api::get_tree>(what)) return tree(std::move(tell));
   if (std::holds_alternative<api::may_observe>(what)) return tell(api::nothing{});
   if (const auto* r = std::get_if<api::list_users>(&what)) return list_users(*r, std::move(tell));
+  if (mailboxes(by, what, tell)) return;
   self->request(svc.accounts, caf::infinite, by, std::move(what))
       .then([tell](api::reply& reply) { tell(std::move(reply)); }, [tell](const caf::error&) { tell(gone); });
 }

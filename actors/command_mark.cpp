@@ -37,6 +37,8 @@ std::string mark_of(const post_message& what, const std::vector<std::string>& ag
 
 std::string mark_of_stop(const uuid& answer) { return digest({"stop", view(answer)}).append(view(uuid{})); }
 
+std::string mark_of_retry(const uuid& answer) { return digest({"retry", view(answer)}).append(view(uuid{})); }
+
 bool same_mark(const std::string& one, const std::string& other, bool any_parent) {
   return any_parent ? one.compare(0, crypto_generichash_BYTES, other, 0, crypto_generichash_BYTES) == 0
                     : one == other;

@@ -61,6 +61,10 @@ std::optional<agent_name> agent_name_of(const std::string& child_name) {
   return agent_name{*room, child_name.substr(uuid_chars + 1)};
 }
 
+std::string name_of(const person& by) {
+  return by.id.nil() ? "the operator" : "the admin '" + by.name + "' (" + by.id.str() + ")";
+}
+
 std::string mailbox_of(const uuid& room, const std::string& agent) {
   return std::string(mailbox_prefix) + child_name({room, agent});
 }

@@ -65,9 +65,15 @@ refusal refusal_of(storage::failure why);
 
 event_fact fact_of(const storage::event_row& row);
 
+// Who acts as an administrator, for the log.
+std::string name_of(const person& by);
+
 // "<room>/<agent>", as the nursery of agents names its children; and back.
 std::string child_name(const agent_name& of);
 std::optional<agent_name> agent_name_of(const std::string& child_name);
+
+// What an agent's mailbox holds.
+inline constexpr auto question_kind = "question";
 
 // The mailbox of an agent in a room, and back.
 std::string mailbox_of(const uuid& room, const std::string& agent);

@@ -76,6 +76,10 @@ using room_actor = caf::typed_actor<
     caf::reacts_to<std::uint64_t, room_client, person, post_message>,
     // Orders the stop of an answer; command_done to the client.
     caf::reacts_to<std::uint64_t, room_client, person, stop_answer>,
+    // Opens an answer anew for who asked; command_done to the client.
+    caf::reacts_to<std::uint64_t, room_client, person, retry_answer>,
+    // The same for the operator, out of the dead letters.
+    caf::reacts_to<std::uint64_t, room_client, requeue_answer>,
     // A person's device opens the room: room_snapshot to the subscriber, frames to the relay from then on.
     caf::reacts_to<std::uint64_t, room_subscriber, person, relay_actor>,
     // Nobody behind this relay watches any more.
@@ -113,6 +117,7 @@ using user_actor = caf::typed_actor<
     // Checks the person's limits and passes the command on; command_done to the client.
     caf::reacts_to<std::uint64_t, room_client, person, uuid, post_message>,
     caf::reacts_to<std::uint64_t, room_client, person, uuid, stop_answer>,
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, retry_answer>,
     // From rooms.
     caf::reacts_to<command_done>,
     // A device of this family connects: ok, or why not.

@@ -80,6 +80,19 @@ struct stop_answer {
   uuid answer;
 };
 
+// Asks for an answer anew that failed or was stopped.
+struct retry_answer {
+  std::string id;
+  uuid key;
+  uuid answer;
+  refusal if_new, if_asking; // as of a message
+};
+
+// The same, for the operator: an answer whose question is among the dead letters.
+struct requeue_answer {
+  uuid answer;
+};
+
 // How a command ended. Sent once it is on disk, or refused.
 struct command_done {
   std::uint64_t ticket = 0;
@@ -115,6 +128,14 @@ auto inspect(I& f, post_message& x) {
 template <class I>
 auto inspect(I& f, stop_answer& x) {
   return f(x.id, x.key, x.answer);
+}
+template <class I>
+auto inspect(I& f, retry_answer& x) {
+  return f(x.id, x.key, x.answer, x.if_new, x.if_asking);
+}
+template <class I>
+auto inspect(I& f, requeue_answer& x) {
+  return f(x.answer);
 }
 template <class I>
 auto inspect(I& f, command_done& x) {
@@ -169,8 +190,9 @@ auto inspect(I& f, members_read& x) {
 struct question_enqueued {
   uuid answer;
   uuid question;
-  std::uint32_t attempt = 0; // 0: not begun
-  bool fresh = true;         // just committed; otherwise the agent reads its mailbox if it does not know it
+  std::uint32_t attempt = 0;   // 0: not begun
+  bool fresh = true;           // just committed; otherwise the agent reads its mailbox if it does not know it
+  std::int64_t expires_at = 0; // 0: never
 };
 
 // A question on its way to the disk: an idle agent may call its model, and tells nothing before it is
@@ -225,7 +247,7 @@ struct answer_closed {
 
 template <class I>
 auto inspect(I& f, question_enqueued& x) {
-  return f(x.answer, x.question, x.attempt, x.fresh);
+  return f(x.answer, x.question, x.attempt, x.fresh, x.expires_at);
 }
 template <class I>
 auto inspect(I& f, question_ordered& x) {

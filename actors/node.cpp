@@ -105,7 +105,9 @@ struct node::inside {
   }
 
   child_spec accounts_child();
+  child_spec agents_child();
   child_spec api_child();
+  child_spec observer_child();
   std::vector<child_spec> children();
   void start();
 
@@ -138,60 +140,70 @@ child_spec node::inside::api_child() {
           }};
 }
 
+child_spec node::inside::agents_child() {
+  auto out = many("agents", &services::agents,
+                  [](caf::local_actor* p, services s, const std::string& name, bool after_crash) {
+                    auto who = agent_name_of(name);
+                    if (!who) throw std::invalid_argument("not an agent's name: " + name);
+                    return p->spawn(agent, std::move(s), std::move(*who), after_crash);
+                  });
+  out.start = [this, start = out.start](caf::local_actor* p) {
+    now.change([](services& s) { ++s.life; });
+    return start(p);
+  };
+  return out;
+}
+
+child_spec node::inside::observer_child() {
+  return {"observer", [this](caf::local_actor* p) {
+            const std::function<std::size_t()> passwords_waiting = [pool = passwords] {
+              return pool->waiting();
+            };
+            const observer_actor handle = p->spawn(actors::observer, now.get(), passwords_waiting);
+            const std::lock_guard lock(api_mutex);
+            observer = handle;
+            return caf::actor_cast<caf::strong_actor_ptr>(handle);
+          }};
+}
+
 // In the order in which they need each other: when one falls, those after it start anew.
 std::vector<child_spec> node::inside::children() {
+  const bool whole = !options.without_agents;
   std::vector<child_spec> all;
   all.push_back(one("store", &services::store,
                     [](caf::local_actor* p, const services& s) { return p->spawn(actors::store, s); }));
-  if (options.accounts_only) {
-    all.push_back(accounts_child());
-    all.push_back(api_child());
-    return all;
-  }
-  all.push_back(one("callers", &services::callers,
-                    [](caf::local_actor* p, const services& s) { return p->spawn(actors::callers, s); }));
+  if (whole)
+    all.push_back(one("callers", &services::callers,
+                      [](caf::local_actor* p, const services& s) { return p->spawn(actors::callers, s); }));
   all.push_back(one("relay", &services::relay,
                     [](caf::local_actor* p, const services& s) { return p->spawn(actors::relay, s); }));
   all.push_back(one("directory", &services::directory, [this](caf::local_actor* p, const services&) {
     return p->spawn(actors::directory, [this] { return now.get(); });
   }));
-  all.push_back(many("agents", &services::agents,
-                     [](caf::local_actor* p, services s, const std::string& name, bool after_crash) {
-                       auto who = agent_name_of(name);
-                       if (!who) throw std::invalid_argument("not an agent's name: " + name);
-                       return p->spawn(agent, std::move(s), std::move(*who), after_crash);
-                     }));
-  all.back().start = [this, start = all.back().start](caf::local_actor* p) {
-    now.change([](services& s) { ++s.life; });
-    return start(p);
-  };
-  all.push_back(
-      many("users", &services::users, [](caf::local_actor* p, services s, const std::string& name, bool) {
-        return p->spawn(user, std::move(s), uuid::parse(name).value());
-      }));
+  if (whole) {
+    all.push_back(agents_child());
+    all.push_back(
+        many("users", &services::users, [](caf::local_actor* p, services s, const std::string& name, bool) {
+          return p->spawn(user, std::move(s), uuid::parse(name).value());
+        }));
+  }
   all.push_back(
       many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
         return p->spawn(room, std::move(s), uuid::parse(name).value());
       }));
-  all.push_back(
-      accounts_child()); // sessions rest on it: what it told nobody when it fell, they ask for again
-  all.push_back(many("sessions", &services::sessions,
-                     [](caf::local_actor* p, services s, const std::string& name, bool) {
-                       return p->spawn(session, std::move(s), uuid::parse(name).value());
-                     }));
-  all.push_back({"scheduler", [this](caf::local_actor* p) {
-                   return caf::actor_cast<caf::strong_actor_ptr>(p->spawn(scheduler, now.get()));
-                 }});
+  // Sessions rest on it: what it told nobody when it fell, they ask for again.
+  all.push_back(accounts_child());
+  if (whole) {
+    all.push_back(many("sessions", &services::sessions,
+                       [](caf::local_actor* p, services s, const std::string& name, bool) {
+                         return p->spawn(session, std::move(s), uuid::parse(name).value());
+                       }));
+    all.push_back({"scheduler", [this](caf::local_actor* p) {
+                     return caf::actor_cast<caf::strong_actor_ptr>(p->spawn(scheduler, now.get()));
+                   }});
+  }
   all.push_back(api_child());
-  all.push_back({"observer", [this](caf::local_actor* p) {
-                   const std::function<std::size_t()> passwords_waiting = [pool = passwords] {
-                     return pool->waiting();
-                   };
-                   const observer_actor handle = p->spawn(actors::observer, now.get(), passwords_waiting);
-                   const std::lock_guard lock(api_mutex);
-                   observer = handle;
-                   return caf::actor_cast<caf::strong_actor_ptr>(handle);
-                 }});
+  if (whole) all.push_back(observer_child());
   return all;
 }
 

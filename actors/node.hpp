@@ -23,9 +23,9 @@ struct node_options {
   const clock* time = nullptr;
   const frame_codec* codec = nullptr;
   std::string node_name;
-  std::string control_token;  // of the operator's commands; "" none
-  bool accounts_only = false; // for work on the data while no server runs: no rooms, no agents
-  loops* on = nullptr;        // that the actors run on; outlive the node
+  std::string control_token;   // of the operator's commands; "" none
+  bool without_agents = false; // for work on the data while no server runs: nothing is answered
+  loops* on = nullptr;         // that the actors run on; outlive the node
   std::shared_ptr<metrics> counts = std::make_shared<metrics>();
   std::function<void(std::string)> gave_up; // supervision ended: the process has to end
 };

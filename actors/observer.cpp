@@ -160,7 +160,9 @@ void observer_state::add_store(std::vector<reading>& to) const {
   add(metric::mailbox_entries, seen.entries);
   const auto due = seen.due_since ? std::max<std::int64_t>(0, svc.time->unix_ms() - *seen.due_since) : 0;
   add(metric::mailbox_oldest_due, in_seconds(due));
-  std::map<std::size_t, double> dead{{svc.counts->at(metric::mailbox_dead_letters, "poison"), 0}};
+  std::map<std::size_t, double> dead;
+  for (const auto reason : burials)
+    dead[svc.counts->at(metric::mailbox_dead_letters, reason)] = 0;
   for (const auto& [reason, count] : seen.dead_by_reason)
     dead[svc.counts->at(metric::mailbox_dead_letters, reason)] += static_cast<double>(count);
   for (const auto& [at, count] : dead)

@@ -200,6 +200,12 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
       [&s](std::uint64_t ticket, const room_client& from, person& by, stop_answer& what) {
         s.request(stop_request{std::move(by), std::move(what), {{ticket, from}}});
       },
+      [&s](std::uint64_t ticket, const room_client& from, person& by, retry_answer& what) {
+        s.request(retry_request{std::move(by), std::move(what), {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, const requeue_answer& what) {
+        s.request(retry_request{{}, {{}, {}, what.answer, {}, {}}, {{ticket, from}}, true});
+      },
       [&s](std::uint64_t ticket, const room_subscriber& from, const person& by, const relay_actor& relay) {
         ++s.busy;
         s.subscribe(ticket, from, by, relay);
@@ -225,6 +231,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, serv
       [&s](references_read& read) { s.take_references(read); },
       [&s](const taken_read& read) { s.take_taken(read); },
       [&s](ended_read& read) { s.take_end(read); },
+      [&s](retried_read& read) { s.take_retried(read); },
       [&s](const room_tick& tick) { s.tick(tick.why); },
   };
 }

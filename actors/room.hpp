@@ -32,6 +32,14 @@ struct ended_read {
   bool failed = false;
   std::optional<storage::answer_row> row;
 };
+struct retried_read {
+  std::uint64_t aside = 0;
+  bool failed = false;
+  std::optional<storage::command_row> taken; // the command, if it was before
+  std::optional<storage::answer_row> row;
+  std::vector<storage::answer_end> answers; // of the same agent to the same question
+  bool dead = false;                        // its entry is among the dead letters
+};
 struct taken_read {
   std::uint64_t aside = 0;
   bool failed = false;
@@ -44,7 +52,7 @@ struct room_tick {
 
 using room_self =
     room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>, caf::reacts_to<ended_read>,
-                       caf::reacts_to<taken_read>, caf::reacts_to<room_tick>>;
+                       caf::reacts_to<taken_read>, caf::reacts_to<retried_read>, caf::reacts_to<room_tick>>;
 
 // Who is told how a command ended.
 struct waiter {
@@ -81,7 +89,17 @@ struct note_request {
   uuid event;
 };
 
-using room_request = std::variant<post_request, stop_request, finish_request, note_request>;
+// An answer that failed or was stopped is opened anew, under a new id.
+struct retry_request {
+  person by;
+  retry_answer what;
+  std::vector<waiter> waiters;
+  bool by_operator = false; // no command of a person: out of the dead letters
+  std::uint32_t tries = 0;
+  storage::answer_row row{}; // as it was read: with its end
+};
+
+using room_request = std::variant<post_request, stop_request, finish_request, note_request, retry_request>;
 
 std::vector<waiter>* waiters_of(room_request& what); // null: an end that the agent asks for
 std::uint32_t& tries_of(room_request& what);
@@ -104,9 +122,10 @@ struct ordered {
   room_request what;
   std::optional<command_key> key;
   std::string mark;
-  event_fact event;           // seq 0: none
-  std::vector<asked> answers; // of a post
-  uuid answer;                // of an end
+  event_fact event;            // seq 0: none
+  std::vector<asked> answers;  // of a post, or a retry
+  std::int64_t expires_at = 0; // of their entries; 0: never
+  uuid answer;                 // of an end
 };
 
 struct live_answer {
@@ -213,14 +232,23 @@ struct room_state {
   [[nodiscard]] std::vector<std::string> agents_meant(const post_message& what) const;
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
   [[nodiscard]] refusal no_place_for(const std::vector<std::string>& agents) const;
+  void open_answer(ordered& to, std::vector<storage::part>& parts, const asked& what, const uuid& question,
+                   std::uint64_t question_seq, const uuid& asker);
   void refuse(const std::vector<waiter>& waiters, const refusal& why);
   void accept(const std::vector<waiter>& waiters, const taken_command& how, bool duplicate);
+
+  // room_retries.cpp: answers that are opened anew
+  void retry(retry_request what);
+  void take_retried(retried_read& read);
+  [[nodiscard]] refusal may_not_retry(const retry_request& what, const retried_read& read) const;
+  [[nodiscard]] bool is_answering(const uuid& question, const std::string& agent) const;
+  void order_retry(retry_request what, bool dead);
 
   // room_commits.cpp: the pipeline and the end of answers
   void commit(ordered what, std::vector<storage::part> parts);
   void committed(commit_done& done);
   void publish(ordered& what);
-  void publish_question(ordered& what);
+  void publish_asked(const ordered& what, const uuid& question, const uuid& asker);
   void publish_end(ordered& what);
   void count_end_of(const live_answer& live, const room_request& what);
   [[nodiscard]] double seconds_since(const live_answer& live) const;
@@ -232,8 +260,7 @@ struct room_state {
   void remember(const command_key& key, taken_command how);
   void know(const uuid& event);
   void finish(finish_request what);
-  void order_end(room_request what, live_answer& answer, const std::string& kind, std::string data,
-                 bool bury);
+  void order_end(room_request what, live_answer& answer, const std::string& kind, std::string data);
   [[nodiscard]] event_fact next_event(const std::string& kind, const std::string& author_kind,
                                       const uuid& author, const std::string& author_name);
   [[nodiscard]] storage::event_row row_of(const event_fact& fact, std::optional<uuid> parent,
@@ -269,4 +296,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::references_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::ended_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::taken_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::retried_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_tick)

@@ -11,6 +11,8 @@
 namespace maru::actors {
 namespace {
 
+constexpr std::int64_t second_ms = 1000;
+
 // As the message says it; the parent it gets is not known here.
 uuid parent_said(const post_message& what) {
   return what.parent_is == parent_rule::given ? what.parent : uuid{};
@@ -33,6 +35,7 @@ void room_state::request(room_request what) {
   if (auto* p = std::get_if<post_request>(&what)) return post(std::move(*p));
   if (auto* s = std::get_if<stop_request>(&what)) return stop(std::move(*s));
   if (auto* f = std::get_if<finish_request>(&what)) return finish(std::move(*f));
+  if (auto* r = std::get_if<retry_request>(&what)) return retry(std::move(*r));
   note(std::get<note_request>(std::move(what)));
 }
 
@@ -216,22 +219,30 @@ void room_state::order(post_request what) {
       {id, what.by.id, message.key, o.mark, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
   parts.push_back(storage::append_event{
       row_of(o.event, parent, message.has_reply_to ? std::optional(message.reply_to) : std::nullopt)});
-  for (const auto& a : o.answers) {
-    // An idle agent begins at once; one that is busy begins by a commit of its own.
-    const std::uint32_t attempt = unfinished[a.agent]++ == 0 ? 1 : 0;
-    parts.push_back(storage::open_answer{{a.answer, id, o.event.id, o.event.seq, a.agent, what.by.id, attempt,
-                                          0, std::nullopt, std::nullopt}});
-    storage::mailbox_entry entry;
-    entry.mailbox = mailbox_of(id, a.agent);
-    entry.id = a.answer;
-    entry.kind = "question";
-    entry.body = std::to_string(svc.life);
-    entry.enqueued_at = entry.visible_at = now;
-    parts.push_back(storage::enqueue{std::move(entry)});
-  }
+  for (const auto& a : o.answers)
+    open_answer(o, parts, a, o.event.id, o.event.seq, what.by.id);
   o.what = std::move(what);
   announce(o, parent);
   commit(std::move(o), std::move(parts));
+}
+
+// An answer without an end, and its entry in the mailbox of its agent.
+void room_state::open_answer(ordered& to, std::vector<storage::part>& parts, const asked& what,
+                             const uuid& question, std::uint64_t question_seq, const uuid& asker) {
+  // An idle agent begins at once; one that is busy, or that nobody starts here, by a commit of its own.
+  const bool idle = unfinished[what.agent]++ == 0;
+  const std::uint32_t attempt = idle && svc.agents ? 1 : 0;
+  parts.push_back(storage::open_answer{
+      {what.answer, id, question, question_seq, what.agent, asker, attempt, 0, std::nullopt, std::nullopt}});
+  storage::mailbox_entry entry;
+  entry.mailbox = mailbox_of(id, what.agent);
+  entry.id = what.answer;
+  entry.kind = question_kind;
+  entry.body = std::to_string(svc.life);
+  entry.enqueued_at = entry.visible_at = svc.time->unix_ms();
+  if (const std::int64_t seconds = svc.settings->limits.question_expires_seconds; seconds > 0)
+    entry.expires_at = to.expires_at = entry.enqueued_at + seconds * second_ms;
+  parts.push_back(storage::enqueue{std::move(entry)});
 }
 
 void room_state::stop(stop_request what) {
@@ -248,7 +259,7 @@ void room_state::stop(stop_request what) {
     return;
   }
   auto data = event_data::stopped(it->second.fact);
-  order_end(std::move(what), it->second, "answer_stopped", std::move(data), false);
+  order_end(std::move(what), it->second, "answer_stopped", std::move(data));
 }
 
 void room_state::read_end(stop_request what) {

@@ -23,6 +23,7 @@ std::vector<waiter>* waiters_of(room_request& what) {
   if (auto* p = std::get_if<post_request>(&what)) return &p->waiters;
   if (auto* s = std::get_if<stop_request>(&what)) return &s->waiters;
   if (auto* n = std::get_if<note_request>(&what)) return &n->stop.waiters;
+  if (auto* r = std::get_if<retry_request>(&what)) return &r->waiters;
   return nullptr;
 }
 
@@ -30,6 +31,7 @@ std::uint32_t& tries_of(room_request& what) {
   if (auto* n = std::get_if<note_request>(&what)) return n->stop.tries;
   if (auto* p = std::get_if<post_request>(&what)) return p->tries;
   if (auto* s = std::get_if<stop_request>(&what)) return s->tries;
+  if (auto* r = std::get_if<retry_request>(&what)) return r->tries;
   return std::get<finish_request>(what).tries;
 }
 
@@ -76,36 +78,35 @@ void room_state::publish(ordered& what) {
   if (what.event.seq > 0) {
     tell_event(what.event);
   }
-  if (std::holds_alternative<post_request>(what.what))
-    publish_question(what);
-  else if (!what.answer.nil())
-    publish_end(what);
-  if (!what.key) return;
   taken_command how{what.mark, what.event.seq, what.event.id, what.answers};
-  if (auto* n = std::get_if<note_request>(&what.what)) {
+  if (const auto* p = std::get_if<post_request>(&what.what)) {
+    publish_asked(what, what.event.id, p->by.id);
+  } else if (const auto* r = std::get_if<retry_request>(&what.what)) {
+    publish_asked(what, r->row.question, r->row.asker);
+    how.seq = *r->row.end_seq;
+    how.event = *r->row.end_event;
+  } else if (const auto* n = std::get_if<note_request>(&what.what)) {
     how.seq = n->seq;
     how.event = n->event;
-    accept(n->stop.waiters, how, false);
-  } else if (auto* s = std::get_if<stop_request>(&what.what)) {
-    accept(s->waiters, how, false);
   } else {
-    accept(std::get<post_request>(what.what).waiters, how, false);
+    publish_end(what);
   }
-  remember(*what.key, std::move(how));
+  if (const auto* waiters = waiters_of(what.what)) accept(*waiters, how, false);
+  if (what.key) remember(*what.key, std::move(how));
 }
 
-void room_state::publish_question(ordered& what) {
-  const auto& by = std::get<post_request>(what.what).by;
+// The first of an idle agent is begun, the others wait their turn.
+void room_state::publish_asked(const ordered& what, const uuid& question, const uuid& asker) {
   for (const auto& a : what.answers) {
     const bool first = std::none_of(answers.begin(), answers.end(),
                                     [&](const auto& other) { return other.second.fact.agent == a.agent; });
     auto& live = answers[a.answer];
-    live.asker = by.id;
+    live.asker = asker;
     live.asked_at = svc.time->steady_ms();
-    live.fact = {
-        a.answer, what.event.id, a.agent, 1, first ? answer_state::thinking : answer_state::queued, 0, ""};
+    live.fact = {a.answer, question, a.agent, 1, first ? answer_state::thinking : answer_state::queued,
+                 0,        ""};
     tell(live.fact);
-    wake(a.agent, {a.answer, what.event.id, first ? 1U : 0U, true});
+    wake(a.agent, {a.answer, question, first ? 1U : 0U, true, what.expires_at});
   }
 }
 
@@ -155,13 +156,11 @@ void room_state::finish(finish_request what) {
     live.fact.text = what.how.text.size() > live.fact.text.size() ? what.how.text : live.fact.text;
   auto data =
       answered ? event_data::answered(live.fact, what.how) : event_data::failed(live.fact, what.how.reason);
-  const bool bury = what.how.bury;
-  order_end(std::move(what), live, answered ? "answer" : "answer_failed", std::move(data), bury);
+  order_end(std::move(what), live, answered ? "answer" : "answer_failed", std::move(data));
 }
 
 // From here on the answer is ended; what still comes for it is dropped.
-void room_state::order_end(room_request what, live_answer& live, const std::string& kind, std::string data,
-                           bool bury) {
+void room_state::order_end(room_request what, live_answer& live, const std::string& kind, std::string data) {
   live.ending = true;
   ordered o;
   o.answer = live.fact.answer;
@@ -184,8 +183,8 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
   parts.push_back(storage::append_event{row_of(o.event, live.fact.question, std::nullopt)});
   parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id});
   const auto mailbox = mailbox_of(id, live.fact.agent);
-  if (bury)
-    parts.push_back(storage::bury_entry{mailbox, o.answer, "poison", o.event.at});
+  if (const auto* f = std::get_if<finish_request>(&what); f != nullptr && f->how.bury)
+    parts.push_back(storage::bury_entry{mailbox, o.answer, f->how.reason, o.event.at});
   else
     parts.push_back(storage::remove_entry{mailbox, o.answer});
   o.what = std::move(what);

@@ -145,6 +145,7 @@ void session_state::take(socket_frame& what) {
   if (!socket || socket->id() != what.connection) return;
   if (auto* s = std::get_if<send_in>(&what.in)) return send(*s, what.bytes);
   if (auto* s = std::get_if<stop_in>(&what.in)) return stop(*s, what.bytes);
+  if (auto* r = std::get_if<retry_in>(&what.in)) return retry(*r, what.bytes);
   if (auto* o = std::get_if<open_in>(&what.in)) return open(*o, what.bytes);
   close(std::get<close_in>(what.in).room);
   socket->answer(nullptr, what.bytes);
@@ -161,6 +162,13 @@ void session_state::stop(stop_in& what, std::size_t bytes) {
   sent[ticket] = {what.id, what.room, socket->id(), bytes};
   self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room,
              stop_answer{std::move(what.id), what.key, what.answer});
+}
+
+void session_state::retry(retry_in& what, std::size_t bytes) {
+  const auto ticket = next_number++;
+  sent[ticket] = {what.id, what.room, socket->id(), bytes};
+  self->send(user, ticket, caf::actor_cast<room_client>(handle(self)), by(), what.room,
+             retry_answer{std::move(what.id), what.key, what.answer, {}, {}});
 }
 
 void session_state::done(const command_done& how) {

@@ -81,6 +81,7 @@ struct session_state {
   void close(const uuid& room);
   void send(send_in& what, std::size_t bytes);
   void stop(stop_in& what, std::size_t bytes);
+  void retry(retry_in& what, std::size_t bytes);
   void done(const command_done& how);
   void refuse(const std::string& command, const refusal& why, std::size_t bytes);
   void went_down(const caf::down_msg& down);

@@ -9,6 +9,34 @@
 #include "config/limits.hpp"
 
 namespace maru::actors {
+namespace {
+
+// What may ask an agent, and so is held to the limits; a stop always goes through.
+bool may_ask(const user_command& what) { return !std::holds_alternative<stop_answer>(what.what); }
+
+bool asks(const user_command& what) {
+  const auto* post = std::get_if<post_message>(&what.what);
+  return post != nullptr ? post->ask_room || !post->agents.empty() : may_ask(what);
+}
+
+// How a new one is to be refused, or one that asks an agent; what was taken before is not.
+void refuse_new(user_command& what, const refusal& why) {
+  std::visit(
+      [&](auto& w) {
+        if constexpr (requires { w.if_new; }) w.if_new = why;
+      },
+      what.what);
+}
+void refuse_asking(user_command& what, const refusal& why) {
+  std::visit(
+      [&](auto& w) {
+        if constexpr (requires { w.if_asking; }) w.if_asking = why;
+      },
+      what.what);
+}
+
+} // namespace
+
 void user_state::start() {
   tokens = svc.settings->limits.messages_per_minute_per_user;
   tokens_at = svc.time->steady_ms();
@@ -22,18 +50,17 @@ void user_state::command(user_command what) {
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
                   {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
-  auto* post = std::get_if<post_message>(&what.what);
+  if (!may_ask(what)) return forward(std::move(what));
   // A resend of what was taken is answered all the same: the room knows.
-  if (post != nullptr && !within_rate()) {
+  if (!within_rate()) {
     const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
-    post->if_new = {code::rate_limited, "you have sent too many messages within a minute",
-                    limits::minute_ms / per_minute + 1};
+    refuse_new(what, {code::rate_limited, "you have sent too many messages within a minute",
+                      limits::minute_ms / per_minute + 1});
     return forward(std::move(what));
   }
-  what.question = svc.settings->limits.questions_waiting_per_user > 0 && post != nullptr &&
-                  (post->ask_room || !post->agents.empty());
+  what.question = svc.settings->limits.questions_waiting_per_user > 0 && asks(what);
   // What is posted keeps its order, also behind a question that waits.
-  if (post == nullptr || (!what.question && held.empty())) return forward(std::move(what));
+  if (!what.question && held.empty()) return forward(std::move(what));
   held.push_back(std::move(what));
   admit();
 }
@@ -78,7 +105,7 @@ void user_state::take_count(const waiting_read& read) {
                                  limits::retry_after_ms};
   const bool full = read.failed || (waiting >= most && questions_under_way == 0);
   for (auto& h : held)
-    if (full && std::exchange(h.question, false)) std::get<post_message>(h.what).if_asking = why;
+    if (full && std::exchange(h.question, false)) refuse_asking(h, why);
   admit();
 }
 
@@ -213,6 +240,8 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, serv
       [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room, stop_answer& what) {
         s.command({ticket, client, std::move(by), room, std::move(what), false});
       },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
+           retry_answer& what) { s.command({ticket, client, std::move(by), room, std::move(what), false}); },
       [&s](command_done& how) { s.done(how); },
       [&s](const session_actor& session, const uuid& family) { return s.join(session, family); },
       [&s](std::string& name) { s.renamed = std::move(name); },

@@ -121,7 +121,13 @@ struct stop_in {
   uuid room;
   uuid answer;
 };
-using frame_in = std::variant<open_in, close_in, send_in, stop_in>;
+struct retry_in {
+  std::string id;
+  uuid key;
+  uuid room;
+  uuid answer;
+};
+using frame_in = std::variant<open_in, close_in, send_in, stop_in, retry_in>;
 
 class session_port {
 public:
@@ -180,6 +186,7 @@ struct get_events {
 };
 using post_message = send_in;
 using stop_answer = stop_in;
+using retry_answer = retry_in;
 
 // For administrators, and for the operator of this machine.
 struct get_tree {};    // the live supervision tree
@@ -196,9 +203,40 @@ struct change_user {
   std::optional<std::string> role, display_name, new_password;
 };
 
+// The mailboxes that are kept, and what was given up of them.
+struct list_mailboxes {
+  std::optional<std::string> cursor;
+  std::size_t limit = 50;
+};
+struct list_entries {
+  std::string mailbox;
+  std::optional<std::string> cursor;
+  std::size_t limit = 50;
+};
+struct list_dead {
+  storage::dead_filter which;
+  std::optional<std::string> cursor;
+  std::size_t limit = 50;
+};
+struct get_dead {
+  uuid id;
+};
+enum class dead_act : std::uint8_t { requeue, purge };
+struct treat_dead {
+  dead_act how = dead_act::requeue;
+  uuid id;
+};
+// Of those below the cursor at most limits::dead_treated at once, the newest first.
+struct treat_all_dead {
+  dead_act how = dead_act::requeue;
+  storage::dead_filter which;
+  std::optional<std::string> cursor;
+};
+
 using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents,
                              list_rooms, create_room, get_room, get_events, post_message, stop_answer,
-                             get_tree, may_observe, list_users, add_user, change_user>;
+                             retry_answer, get_tree, may_observe, list_users, add_user, change_user,
+                             list_mailboxes, list_entries, list_dead, get_dead, treat_dead, treat_all_dead>;
 
 struct nothing {};
 struct person_view {
@@ -253,9 +291,36 @@ struct posted {
 struct tree_view {
   std::string json;
 };
+struct mailboxes_view {
+  std::vector<storage::mailbox_summary> mailboxes;
+  std::string next;
+};
+struct entries_view {
+  std::vector<storage::mailbox_entry> entries;
+  std::string next;
+};
+// A dead letter, and the answer it was for where it is a question's.
+struct dead_view {
+  storage::dead_letter letter;
+  std::optional<storage::answer_row> answer;
+};
+struct dead_list_view {
+  std::vector<storage::dead_letter> letters;
+  std::string next;
+};
+struct not_treated {
+  uuid id;
+  refusal why;
+};
+struct treated {
+  std::uint64_t done = 0;
+  std::vector<not_treated> refused;
+  std::string next;
+};
 
 using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view,
-                           events_view, posted, tree_view, user_view, users_view>;
+                           events_view, posted, tree_view, user_view, users_view, mailboxes_view,
+                           entries_view, dead_view, dead_list_view, treated>;
 using replied = std::function<void(reply)>; // called once, on a thread that must not be held
 
 } // namespace api

@@ -94,7 +94,7 @@ private:
     out.time = &system_clock();
     out.node_name = "local";
     out.control_token = token_;
-    out.accounts_only = true;
+    out.without_agents = true;
     out.on = &on_;
     out.gave_up = give_up;
     return out;

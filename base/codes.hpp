@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -49,6 +50,14 @@ template <class Inspector>
 auto inspect(Inspector& f, refusal& x) {
   return f(x.why, x.detail, x.retry_after_ms);
 }
+
+// Why an entry of a mailbox became a dead letter; kept and told as a word.
+enum class burial : std::uint8_t {
+  poison,  // it killed its actor again and again
+  expired, // nobody had taken it up when its time was over
+};
+inline constexpr std::array<std::string_view, 2> burials{"poison", "expired"};
+constexpr std::string_view word(burial why) { return burials[static_cast<std::size_t>(why)]; }
 
 // WebSocket close codes; mirrored to the browser client by a test.
 enum class close_code : std::uint16_t {

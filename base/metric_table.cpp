@@ -33,17 +33,22 @@ const metric_label actor{"actor",
                           "sessions", "scheduler", "api", "observer", "agent", "user", "room", "session",
                           "supervisor", "other"}};
 const metric_label reason{"reason", {"exception", "killed", "start", "other"}};
-const metric_label dead{"reason", {"poison", "other"}};
+metric_label burial_reasons() {
+  metric_label out{"reason", {burials.begin(), burials.end()}};
+  out.values.emplace_back("other");
+  return out;
+}
+const metric_label dead = burial_reasons();
 const metric_label failure{
     "reason", {"none", "conflict", "duplicate", "fenced", "full", "overloaded", "unavailable", "fatal"}};
 const metric_label kind{"kind", {"http", "ws", "sse"}};
 const metric_label closed{"code",
                           {"1000", "1001", "1007", "1009", "4400", "4401", "4403", "4408", "4409", "4429",
                            "4503", "4508", "peer", "lost"}};
-const metric_label frame{"type", {"refused", "hello", "ping", "open", "close", "send", "stop"}};
+const metric_label frame{"type", {"refused", "hello", "ping", "open", "close", "send", "stop", "retry"}};
 const metric_label status{"status", {"1xx", "2xx", "3xx", "4xx", "5xx"}};
 const metric_label ending{"end",
-                          {"answered", "stopped", "poison", "unreachable", "timed_out", "status",
+                          {"answered", "stopped", "poison", "expired", "unreachable", "timed_out", "status",
                            "not_a_stream", "cut", "in_stream", "too_large", "other"}};
 const metric_label tokens{"kind", {"prompt", "completion"}};
 const metric_label outcome{"outcome",

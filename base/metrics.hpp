@@ -85,7 +85,7 @@ inline constexpr std::size_t metric_count = static_cast<std::size_t>(metric::pas
 
 // In the order of their label values.
 enum class connection_kind : std::uint8_t { http, ws, sse };
-enum class frame_type : std::uint8_t { refused, hello, ping, open, close, send, stop };
+enum class frame_type : std::uint8_t { refused, hello, ping, open, close, send, stop, retry };
 enum class token_kind : std::uint8_t { prompt, completion };
 
 enum class metric_type : std::uint8_t { counter, gauge, histogram };

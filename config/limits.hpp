@@ -33,8 +33,11 @@ inline constexpr std::size_t agents_per_message = 16;
 inline constexpr std::size_t events_page = 500;             // the contract names it
 inline constexpr std::size_t events_page_bytes = 2'097'152; // a page of big answers stays a page
 inline constexpr std::size_t rooms_page = 100;
-inline constexpr std::size_t users_page = 200;              // a row is under 1 kB
-inline constexpr std::size_t replay_page = 200;             // events a session reads at a time
+inline constexpr std::size_t users_page = 200;         // a row is under 1 kB
+inline constexpr std::size_t mailboxes_page = 200;     // of mailboxes, entries and dead letters
+inline constexpr std::size_t dead_treated = 100;       // requeued, or purged, in one request: some seconds
+inline constexpr std::size_t mailbox_name_chars = 200; // an agent's has 110 at most
+inline constexpr std::size_t replay_page = 200;        // events a session reads at a time
 inline constexpr std::size_t replay_page_bytes = 2'097'152; // a quarter of an outbox
 inline constexpr std::size_t open_default_events = 50;      // `open` without `after`; the contract names it
 

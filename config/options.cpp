@@ -111,6 +111,7 @@ constexpr word_for<bool> recoveries[] = {{"restart", false}, {"continue", true}}
 
 constexpr std::uint32_t an_hour_ms = 3'600'000;
 constexpr std::uint32_t a_million = 1'000'000;
+constexpr std::uint32_t a_year_seconds = 31'536'000;
 
 bool anything(const std::string&) { return true; }
 bool something(const std::string& s) { return !s.empty(); }
@@ -187,6 +188,10 @@ std::vector<option<settings>> make_people() {
                 "whose address all would share."),
       number<s>("limits.signups_per_minute_per_address", AT(limits.signups_per_minute_per_address), 0,
                 a_million, "Sign-ups from one address in a minute; 0: no limit."),
+      number<s>(
+          "limits.question_expires_seconds", AT(limits.question_expires_seconds), 0, a_year_seconds,
+          "How long a question may wait until its agent takes it up; then its answer fails as `expired`. "
+          "0: for ever."),
       choice<s>("log.level", AT(log.level), levels, "The least important line that is logged."),
       choice<s>("log.format", AT(log.format), formats, "Lines for people or for machines."),
   };

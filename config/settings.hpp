@@ -43,6 +43,7 @@ struct limit_settings {
   std::uint32_t questions_waiting_per_user = 100;
   std::uint32_t requests_per_minute_per_address = 1200;
   std::uint32_t signups_per_minute_per_address = 20;
+  std::uint32_t question_expires_seconds = 0; // 0: never
 };
 
 struct log_settings {

@@ -51,7 +51,79 @@ void append_room(std::string& out, const actors::api::room_view& what) {
   to.end();
 }
 
+// What it is about, not what it says: no body.
+void entry_fields(object& to, const storage::mailbox_entry& what) {
+  to.id("id", what.id).text("mailbox", what.mailbox).number("seq", what.seq).text("kind", what.kind);
+  to.text("enqueued_at", rfc3339(what.enqueued_at)).text("visible_at", rfc3339(what.visible_at));
+  if (what.expires_at) to.text("expires_at", rfc3339(*what.expires_at));
+  to.number("failures", what.failures).number("losses", what.losses);
+}
+
+void dead_fields(object& to, const storage::dead_letter& what) {
+  entry_fields(to, what.entry);
+  to.text("reason", what.reason).text("buried_at", rfc3339(what.at));
+}
+
 } // namespace
+
+std::string to_json(const actors::api::mailboxes_view& what) {
+  const auto append = [](std::string& out, const storage::mailbox_summary& one) {
+    object{out}
+        .text("mailbox", one.mailbox)
+        .number("depth", one.depth)
+        .text("oldest_at", rfc3339(one.oldest_at))
+        .text("due_at", rfc3339(one.due_at))
+        .end();
+  };
+  return page("mailboxes", what.mailboxes, append, what.next);
+}
+
+std::string to_json(const actors::api::entries_view& what) {
+  const auto append = [](std::string& out, const storage::mailbox_entry& one) {
+    object to{out};
+    entry_fields(to, one);
+    to.end();
+  };
+  return page("entries", what.entries, append, what.next);
+}
+
+std::string to_json(const actors::api::dead_list_view& what) {
+  const auto append = [](std::string& out, const storage::dead_letter& one) {
+    object to{out};
+    dead_fields(to, one);
+    to.end();
+  };
+  return page("dead_letters", what.letters, append, what.next);
+}
+
+std::string to_json(const actors::api::dead_view& what) {
+  std::string out;
+  object to{out};
+  dead_fields(to, what.letter);
+  if (what.answer) {
+    to.id("room", what.answer->room).id("question", what.answer->question);
+    to.text("agent", what.answer->agent).id("asker", what.answer->asker);
+  }
+  to.end();
+  return out;
+}
+
+std::string to_json(const actors::api::treated& what) {
+  std::string out;
+  object to{out};
+  to.number("done", what.done).name("refused");
+  append_array(out, what.refused, [](std::string& at, const actors::api::not_treated& one) {
+    const auto& why = one.why;
+    object{at}
+        .id("id", one.id)
+        .text("code", word(why.why))
+        .text("detail", why.detail.empty() ? info(why.why).title : std::string_view{why.detail})
+        .end();
+  });
+  append_next(to, what.next);
+  to.end();
+  return out;
+}
 
 void room_fields(object& to, std::string& out, const actors::api::room_view& what) {
   to.id("id", what.room.id).text("title", what.room.title).name("agents");

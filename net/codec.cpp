@@ -57,6 +57,7 @@ std::string limits_of(const config::settings& settings) {
       .number("connections_per_user", settings.limits.connections_per_user)
       .number("messages_per_minute_per_user", settings.limits.messages_per_minute_per_user)
       .number("questions_waiting_per_user", settings.limits.questions_waiting_per_user)
+      .number("question_expires_seconds", settings.limits.question_expires_seconds)
       .end();
   return out;
 }

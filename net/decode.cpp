@@ -1,5 +1,6 @@
 #include "net/decode.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <utility>
@@ -29,7 +30,8 @@ result<json> parse_body(std::string_view body, bool may_be_empty) {
   return parse_object(body);
 }
 
-void take_command(fields& from, actors::stop_in& to) {
+template <class Command>
+void take_command(fields& from, Command& to) {
   to.key = from.id("id");
   if (!from.why()) to.id = from.bytes("id", {1, limits::echoed_id_bytes});
 }
@@ -81,8 +83,9 @@ client_frame take_send(fields& from, const json&) {
   return actors::frame_in{std::move(out)};
 }
 
-client_frame take_stop(fields& from, const json&) {
-  actors::stop_in out;
+template <class Command>
+client_frame take_of_answer(fields& from, const json&) {
+  Command out;
   take_command(from, out);
   out.room = from.id("room");
   out.answer = from.id("answer");
@@ -101,8 +104,13 @@ struct frame_type {
   std::string_view name;
   client_frame (*take)(fields&, const json&);
 };
-constexpr frame_type frame_types[] = {{"send", take_send},   {"ping", take_ping}, {"open", take_open},
-                                      {"close", take_close}, {"stop", take_stop}, {"hello", take_hello}};
+constexpr frame_type frame_types[] = {{"send", take_send},
+                                      {"ping", take_ping},
+                                      {"open", take_open},
+                                      {"close", take_close},
+                                      {"stop", take_of_answer<actors::stop_in>},
+                                      {"retry", take_of_answer<actors::retry_in>},
+                                      {"hello", take_hello}};
 
 std::string echoed_id(const json& frame) {
   const auto at = frame.find("id");
@@ -132,6 +140,27 @@ std::size_t query_limit(const target& from, std::size_t usual, std::size_t most,
   if (out >= 1 && out <= most) return out;
   if (!why) why = {code::invalid_field, "limit must be 1 to " + std::to_string(most), 0};
   return usual;
+}
+
+// A misspelt one must not look like none at all.
+refusal no_such_reason(const storage::dead_filter& which) {
+  if (!which.reason || std::find(burials.begin(), burials.end(), *which.reason) != burials.end()) return {};
+  std::string all;
+  for (const auto reason : burials)
+    all.append(all.empty() ? "" : ", ").append(reason);
+  return {code::invalid_field, "reason must be one of " + all, 0};
+}
+
+template <class Command>
+result<Command> of_answer(const uuid& room, const uuid& answer, std::string_view body) {
+  const auto whole = parse_body(body, false);
+  if (!whole) return whole.error();
+  fields from{*whole};
+  Command out;
+  out.room = room;
+  out.answer = answer;
+  take_command(from, out);
+  return checked(from, std::move(out));
 }
 
 std::optional<std::string> query_cursor(const target& from, refusal& why) {
@@ -258,13 +287,56 @@ result<api::post_message> decode_post_message(const uuid& room, std::string_view
 }
 
 result<api::stop_answer> decode_stop_answer(const uuid& room, const uuid& answer, std::string_view body) {
-  const auto whole = parse_body(body, false);
+  return of_answer<api::stop_answer>(room, answer, body);
+}
+
+result<api::retry_answer> decode_retry_answer(const uuid& room, const uuid& answer, std::string_view body) {
+  return of_answer<api::retry_answer>(room, answer, body);
+}
+
+result<api::list_mailboxes> decode_list_mailboxes(const target& from) {
+  refusal why;
+  api::list_mailboxes out;
+  out.limit = query_limit(from, out.limit, limits::mailboxes_page, why);
+  out.cursor = query_cursor(from, why);
+  if (why) return why;
+  return out;
+}
+
+result<api::list_entries> decode_list_entries(const target& from) {
+  refusal why;
+  api::list_entries out;
+  out.limit = query_limit(from, out.limit, limits::mailboxes_page, why);
+  out.cursor = query_cursor(from, why);
+  const auto* mailbox = from.find("mailbox");
+  if (!why && mailbox == nullptr) why = {code::invalid_field, "mailbox must be named", 0};
+  if (why) return why;
+  out.mailbox = *mailbox;
+  return out;
+}
+
+result<api::list_dead> decode_list_dead(const target& from) {
+  refusal why;
+  api::list_dead out;
+  out.limit = query_limit(from, out.limit, limits::mailboxes_page, why);
+  out.cursor = query_cursor(from, why);
+  if (const auto* mailbox = from.find("mailbox")) out.which.mailbox = *mailbox;
+  if (const auto* reason = from.find("reason")) out.which.reason = *reason;
+  if (!why) why = no_such_reason(out.which);
+  if (why) return why;
+  return out;
+}
+
+result<api::treat_all_dead> decode_treat_all_dead(api::dead_act how, std::string_view body) {
+  const auto whole = parse_body(body, true);
   if (!whole) return whole.error();
   fields from{*whole};
-  api::stop_answer out;
-  out.room = room;
-  out.answer = answer;
-  take_command(from, out);
+  api::treat_all_dead out;
+  out.how = how;
+  out.which.mailbox = from.maybe_bytes("mailbox", {1, limits::mailbox_name_chars});
+  out.which.reason = from.maybe_bytes("reason", {1, limits::mailbox_name_chars});
+  out.cursor = from.maybe_bytes("cursor", {1, limits::cursor_chars});
+  if (const auto why = no_such_reason(out.which); why && !from.why()) return why;
   return checked(from, std::move(out));
 }
 

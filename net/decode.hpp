@@ -36,8 +36,14 @@ result<actors::api::create_room> decode_create_room(std::string_view body);
 result<actors::api::post_message> decode_post_message(const uuid& room, std::string_view body);
 result<actors::api::stop_answer> decode_stop_answer(const uuid& room, const uuid& answer,
                                                     std::string_view body);
+result<actors::api::retry_answer> decode_retry_answer(const uuid& room, const uuid& answer,
+                                                      std::string_view body);
+result<actors::api::treat_all_dead> decode_treat_all_dead(actors::api::dead_act how, std::string_view body);
 
 // Queries.
+result<actors::api::list_mailboxes> decode_list_mailboxes(const target& from);
+result<actors::api::list_entries> decode_list_entries(const target& from);
+result<actors::api::list_dead> decode_list_dead(const target& from);
 result<actors::api::list_users> decode_list_users(const target& from);
 result<actors::api::list_rooms> decode_list_rooms(const target& from);
 result<actors::api::get_events> decode_get_events(const uuid& room, const target& from);

@@ -178,6 +178,10 @@ step post_stop(const visit& v) {
   return ask(v, decode_stop_answer(v.ids[0], v.ids[1], v.request.body), rendered<api::posted>(202));
 }
 
+step post_retry(const visit& v) {
+  return ask(v, decode_retry_answer(v.ids[0], v.ids[1], v.request.body), rendered<api::posted>(202));
+}
+
 // A HEAD is told what a GET would be, and nothing is opened.
 step get_stream(const visit& v) {
   const auto what = decode_get_stream(v.ids[0], v.where, v.request.last_event_id);
@@ -200,6 +204,33 @@ step post_user(const visit& v) {
 }
 step patch_user(const visit& v) {
   return ask(v, decode_change_user(v.ids[0], v.request.body), rendered<api::user_view>(200));
+}
+
+step get_mailboxes(const visit& v) {
+  return ask(v, decode_list_mailboxes(v.where), rendered<api::mailboxes_view>(200));
+}
+step get_entries(const visit& v) {
+  return ask(v, decode_list_entries(v.where), rendered<api::entries_view>(200));
+}
+step get_dead_letters(const visit& v) {
+  return ask(v, decode_list_dead(v.where), rendered<api::dead_list_view>(200));
+}
+step get_dead_letter(const visit& v) {
+  return ask(v, result<api::get_dead>{api::get_dead{v.ids[0]}}, rendered<api::dead_view>(200));
+}
+step requeue_dead_letter(const visit& v) {
+  return ask(v, result<api::treat_dead>{api::treat_dead{api::dead_act::requeue, v.ids[0]}},
+             rendered<api::posted>(202));
+}
+step delete_dead_letter(const visit& v) {
+  return ask(v, result<api::treat_dead>{api::treat_dead{api::dead_act::purge, v.ids[0]}},
+             rendered<api::treated>(200));
+}
+step requeue_dead_letters(const visit& v) {
+  return ask(v, decode_treat_all_dead(api::dead_act::requeue, v.request.body), rendered<api::treated>(200));
+}
+step purge_dead_letters(const visit& v) {
+  return ask(v, decode_treat_all_dead(api::dead_act::purge, v.request.body), rendered<api::treated>(200));
 }
 
 // --- health --------------------------------------------------------------------------------------------
@@ -263,10 +294,19 @@ constexpr entry table[] = {
     {"GET", "/api/v1/rooms/{}/stream", needs::token, get_stream},
     {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
     {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
+    {"POST", "/api/v1/rooms/{}/answers/{}/retry", needs::token, post_retry},
     {"GET", "/api/v1/admin/tree", needs::token, get_tree},
     {"GET", "/api/v1/admin/users", needs::token, get_users},
     {"POST", "/api/v1/admin/users", needs::token, post_user},
     {"PATCH", "/api/v1/admin/users/{}", needs::token, patch_user},
+    {"GET", "/api/v1/admin/mailboxes", needs::token, get_mailboxes},
+    {"GET", "/api/v1/admin/mailboxes/entries", needs::token, get_entries},
+    {"GET", "/api/v1/admin/dead-letters", needs::token, get_dead_letters},
+    {"GET", "/api/v1/admin/dead-letters/{}", needs::token, get_dead_letter},
+    {"DELETE", "/api/v1/admin/dead-letters/{}", needs::token, delete_dead_letter},
+    {"POST", "/api/v1/admin/dead-letters/{}/requeue", needs::token, requeue_dead_letter},
+    {"POST", "/api/v1/admin/dead-letters/requeue", needs::token, requeue_dead_letters},
+    {"POST", "/api/v1/admin/dead-letters/purge", needs::token, purge_dead_letters},
     {"GET", "/ws", needs::address, get_ws},
     {"GET", "/healthz", needs::nothing, get_healthz},
     {"GET", "/readyz", needs::nothing, get_readyz},

@@ -32,6 +32,7 @@ frame_type type_of(const client_frame& what) {
     frame_type operator()(const actors::close_in&) const { return frame_type::close; }
     frame_type operator()(const actors::send_in&) const { return frame_type::send; }
     frame_type operator()(const actors::stop_in&) const { return frame_type::stop; }
+    frame_type operator()(const actors::retry_in&) const { return frame_type::retry; }
     frame_type operator()(const actors::frame_in& in) const { return std::visit(*this, in); }
   };
   return std::visit(names{}, what);
@@ -265,6 +266,7 @@ void ws_connection::take(actors::frame_in in) {
     std::string id;
     if (const auto* send = std::get_if<actors::send_in>(&in)) id = send->id;
     if (const auto* stop = std::get_if<actors::stop_in>(&in)) id = stop->id;
+    if (const auto* retry = std::get_if<actors::retry_in>(&in)) id = retry->id;
     return refuse(id, {code::bad_order, "hello comes first", 0});
   }
   ++commands_;

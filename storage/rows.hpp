@@ -80,6 +80,25 @@ struct dead_letter {
   mailbox_entry entry;
   std::string reason;
   std::int64_t at = 0;
+  std::uint64_t number = 0; // given by the store, grows with each that is buried
+};
+
+// Which dead letters; what is absent, any.
+struct dead_filter {
+  std::optional<std::string> mailbox, reason;
+};
+
+struct mailbox_summary {
+  std::string mailbox;
+  std::uint64_t depth = 0;
+  std::int64_t oldest_at = 0; // when its oldest entry was enqueued
+  std::int64_t due_at = 0;    // when the first of them is, or was, visible
+};
+
+// An answer with the kind of the event that ended it; "" unfinished.
+struct answer_end {
+  answer_row row;
+  std::string kind;
 };
 
 struct checkpoint_row {

@@ -11,15 +11,16 @@ namespace maru::storage::sqlite {
 namespace {
 
 constexpr std::array<std::string_view, std::variant_size_v<part>> operations{
-    "apply:create_account", "apply:update_account", "apply:keep_an_admin",
-    "apply:create_family",  "apply:revoke_family",  "apply:revoke_account_families",
-    "apply:add_refresh",    "apply:use_refresh",    "apply:drop_expired",
-    "apply:put_key",        "apply:create_room",    "apply:change_room",
-    "apply:add_member",     "apply:remove_member",  "apply:mark_read",
-    "apply:append_event",   "apply:record_command", "apply:open_answer",
-    "apply:begin_attempt",  "apply:end_answer",     "apply:append_checkpoint",
-    "apply:enqueue",        "apply:remove_entry",   "apply:defer_entry",
-    "apply:bury_entry",     "apply:requeue_dead",   "apply:purge_dead"};
+    "apply:create_account",    "apply:update_account", "apply:keep_an_admin",
+    "apply:create_family",     "apply:revoke_family",  "apply:revoke_account_families",
+    "apply:add_refresh",       "apply:use_refresh",    "apply:drop_expired",
+    "apply:put_key",           "apply:create_room",    "apply:change_room",
+    "apply:add_member",        "apply:remove_member",  "apply:mark_read",
+    "apply:append_event",      "apply:record_command", "apply:open_answer",
+    "apply:expect_unanswered", "apply:begin_attempt",  "apply:end_answer",
+    "apply:append_checkpoint", "apply:enqueue",        "apply:remove_entry",
+    "apply:defer_entry",       "apply:bury_entry",     "apply:requeue_dead",
+    "apply:purge_dead"};
 
 outcome conflict(std::string detail) { return {failure::conflict, std::move(detail), std::nullopt}; }
 
@@ -180,6 +181,13 @@ outcome run(connection& db, const open_answer& p) {
   db.exec("INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", r.id, r.room, r.question,
           r.question_seq, r.agent, r.asker, r.attempt, r.provider_failures, r.end_seq, r.end_event);
   return {};
+}
+
+outcome run(connection& db, const expect_unanswered& p) {
+  auto q = db.run("SELECT 1 FROM answers a LEFT JOIN events e ON e.room = a.room AND e.seq = a.end_seq "
+                  "WHERE a.question = ? AND a.agent = ? AND (a.end_seq IS NULL OR e.kind = 'answer') LIMIT 1",
+                  p.question, p.agent);
+  return q.next() ? conflict("this agent answers, or has answered, this question") : outcome{};
 }
 
 outcome run(connection& db, const begin_attempt& p) {

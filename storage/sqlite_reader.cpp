@@ -64,6 +64,11 @@ void add_last(room_summary& to, std::optional<event_row> last, const uuid& reade
   to.last = std::move(last);
 }
 
+answer_end answer_end_of(const query& q) {
+  constexpr int kind = 10;
+  return {answer_of(q), q.null(kind) ? "" : q.bytes(kind)};
+}
+
 family_row family_of(const query& q) { return {q.id(0), q.id(1), q.integer(2), q.maybe_integer(3)}; }
 
 refresh_row refresh_of(const query& q) {
@@ -72,8 +77,13 @@ refresh_row refresh_of(const query& q) {
 
 key_row key_of(const query& q) { return {q.bytes(0), q.bytes(1), q.integer(2)}; }
 
+#define MARU_DEAD_COLUMNS MARU_ENTRY_COLUMNS ", reason, at, n"
 dead_letter dead_of(const query& q) {
-  return {entry_of(q), q.bytes(entry_columns), q.integer(entry_columns + 1)};
+  return {entry_of(q), q.bytes(entry_columns), q.integer(entry_columns + 1), q.count(entry_columns + 2)};
+}
+
+mailbox_summary mailbox_summary_of(const query& q) {
+  return {q.bytes(0), q.count(1), q.integer(2), q.integer(3)};
 }
 
 std::string mailbox_of(const query& q) { return q.bytes(0); }
@@ -175,6 +185,15 @@ public:
                event_of);
   }
 
+  std::vector<answer_end> answers_of(const uuid& question, const std::string& agent) override {
+    return all(db_.run("SELECT a.id, a.room, a.question, a.question_seq, a.agent, a.asker, a.attempt, "
+                       "a.provider_failures, a.end_seq, a.end_event, e.kind FROM answers a "
+                       "LEFT JOIN events e ON e.room = a.room AND e.seq = a.end_seq "
+                       "WHERE a.question = ? AND a.agent = ? ORDER BY a.id",
+                       question, agent),
+               answer_end_of);
+  }
+
   std::optional<command_row> command(const uuid& room, const uuid& author, const uuid& id) override {
     return first(db_.run("SELECT " MARU_COMMAND_COLUMNS
                          " FROM commands WHERE room = ? AND author = ? AND id = ?",
@@ -192,10 +211,19 @@ public:
     return q.next() ? q.small(0) : 0;
   }
 
-  std::vector<mailbox_entry> entries(const std::string& mailbox, std::size_t most) override {
-    return all(db_.run("SELECT " MARU_ENTRY_COLUMNS " FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ?",
-                       mailbox, clamped(most)),
+  std::vector<mailbox_entry> entries(const std::string& mailbox, std::size_t most,
+                                     std::uint64_t after) override {
+    return all(db_.run("SELECT " MARU_ENTRY_COLUMNS
+                       " FROM entries WHERE mailbox = ? AND seq > ? ORDER BY seq LIMIT ?",
+                       mailbox, clamped(after), clamped(most)),
                entry_of);
+  }
+
+  std::vector<mailbox_summary> mailboxes(const std::string& after, std::size_t most) override {
+    return all(db_.run("SELECT mailbox, count(*), min(enqueued_at), min(visible_at) FROM entries "
+                       "WHERE mailbox > ? GROUP BY mailbox ORDER BY mailbox LIMIT ?",
+                       after, clamped(most)),
+               mailbox_summary_of);
   }
 
   std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) override {
@@ -204,10 +232,18 @@ public:
         mailbox_of);
   }
 
-  std::vector<dead_letter> dead(std::size_t most) override {
-    return all(db_.run("SELECT " MARU_ENTRY_COLUMNS ", reason, at FROM dead_letters ORDER BY n LIMIT ?",
-                       clamped(most)),
+  std::vector<dead_letter> dead(const dead_filter& which, std::optional<std::uint64_t> before,
+                                std::size_t most) override {
+    return all(db_.run("SELECT " MARU_DEAD_COLUMNS " FROM dead_letters WHERE n < ? "
+                       "AND mailbox = coalesce(?, mailbox) AND reason = coalesce(?, reason) "
+                       "ORDER BY n DESC LIMIT ?",
+                       clamped(before.value_or(std::numeric_limits<std::uint64_t>::max())), which.mailbox,
+                       which.reason, clamped(most)),
                dead_of);
+  }
+
+  std::optional<dead_letter> dead_letter_of(const uuid& id) override {
+    return first(db_.run("SELECT " MARU_DEAD_COLUMNS " FROM dead_letters WHERE id = ?", id), dead_of);
   }
 
   observation observe(std::int64_t now) override;

@@ -114,6 +114,12 @@ struct record_command {
 struct open_answer {
   answer_row row;
 };
+// conflict while this agent has an unfinished or a finished answer to the question: it may be asked again
+// only when all it had failed or were stopped
+struct expect_unanswered {
+  uuid question;
+  std::string agent;
+};
 // conflict unless the answer is unfinished
 struct begin_attempt {
   uuid answer;
@@ -158,11 +164,12 @@ struct purge_dead {
   uuid id;
 };
 
-using part = std::variant<create_account, update_account, keep_an_admin, create_family, revoke_family,
-                          revoke_account_families, add_refresh, use_refresh, drop_expired, put_key,
-                          create_room, change_room, add_member, remove_member, mark_read, append_event,
-                          record_command, open_answer, begin_attempt, end_answer, append_checkpoint, enqueue,
-                          remove_entry, defer_entry, bury_entry, requeue_dead, purge_dead>;
+using part =
+    std::variant<create_account, update_account, keep_an_admin, create_family, revoke_family,
+                 revoke_account_families, add_refresh, use_refresh, drop_expired, put_key, create_room,
+                 change_room, add_member, remove_member, mark_read, append_event, record_command, open_answer,
+                 expect_unanswered, begin_attempt, end_answer, append_checkpoint, enqueue, remove_entry,
+                 defer_entry, bury_entry, requeue_dead, purge_dead>;
 
 struct step {
   fence under;
@@ -237,15 +244,23 @@ public:
                                        std::size_t bytes) = 0;
   // Finished answers (events of kind `answer`) to this question, in seq order.
   virtual std::vector<event_row> answers_to(const uuid& room, const uuid& question) = 0;
+  // All answers of this agent to the question, the oldest first, with how each ended.
+  virtual std::vector<answer_end> answers_of(const uuid& question, const std::string& agent) = 0;
   virtual std::optional<command_row> command(const uuid& room, const uuid& author, const uuid& id) = 0;
   virtual std::optional<answer_row> answer(const uuid& id) = 0;
   virtual std::optional<checkpoint_row> checkpoint(const uuid& answer) = 0; // of its current attempt, joined
   virtual std::uint32_t unfinished_of(const uuid& asker) = 0;               // questions
 
-  virtual std::vector<mailbox_entry> entries(const std::string& mailbox,
-                                             std::size_t most) = 0;                       // in seq order
+  // In seq order, those above `after`.
+  virtual std::vector<mailbox_entry> entries(const std::string& mailbox, std::size_t most,
+                                             std::uint64_t after = 0) = 0;
   virtual std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) = 0; // distinct
-  virtual std::vector<dead_letter> dead(std::size_t most) = 0;
+  // Those that are not empty, by name, after this one.
+  virtual std::vector<mailbox_summary> mailboxes(const std::string& after, std::size_t most) = 0;
+  // Newest first, those numbered below `before`; absent: all.
+  virtual std::vector<dead_letter> dead(const dead_filter& which, std::optional<std::uint64_t> before,
+                                        std::size_t most) = 0;
+  virtual std::optional<dead_letter> dead_letter_of(const uuid& id) = 0;
   virtual observation observe(std::int64_t now) = 0;
 };
 

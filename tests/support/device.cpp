@@ -91,6 +91,12 @@ uuid device::stop(const uuid& room, const uuid& answer, std::optional<uuid> id) 
   return key;
 }
 
+uuid device::retry(const uuid& room, const uuid& answer, std::optional<uuid> id) {
+  const auto key = id.value_or(uuid::v7(0));
+  command(actors::retry_in{key.str(), key, room, answer});
+  return key;
+}
+
 std::size_t device::count(const std::string& type) const { return all(type).size(); }
 
 std::vector<json> device::all(const std::string& type) const {

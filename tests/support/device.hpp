@@ -34,6 +34,7 @@ public:
             std::optional<uuid> id = {});
   uuid send(actors::send_in what);
   uuid stop(const uuid& room, const uuid& answer, std::optional<uuid> id = {});
+  uuid retry(const uuid& room, const uuid& answer, std::optional<uuid> id = {});
   void lose(); // the network is gone
   [[nodiscard]] bool attached() const { return port_ != nullptr; }
   void set_slow(bool slow);

@@ -215,6 +215,7 @@ void world::start() {
   store_ = std::make_shared<gated_store>(rig_->shared_db());
   now_ = rig_->make_services();
   now_.db = store_;
+  now_.control_token = "the operator's";
   now_.life = now_.epoch << life_bits;
   now_.random = [this] { return static_cast<double>(random_() >> 11U) * 0x1p-53; };
   now_.probe = [this](std::string_view place) {
@@ -302,8 +303,16 @@ device& world::dial(const uuid& user, std::optional<uuid> session, std::optional
 }
 
 actors::api::reply world::call(const uuid& user, actors::api::request what) {
+  return call_as(user.str(), std::move(what));
+}
+
+actors::api::reply world::operate(actors::api::request what) {
+  return call_as(now_.control_token, std::move(what));
+}
+
+actors::api::reply world::call_as(std::string token, actors::api::request what) {
   std::optional<actors::api::reply> out;
-  caf::anon_send(api_, user.str(), std::move(what),
+  caf::anon_send(api_, std::move(token), std::move(what),
                  actors::api::replied{[&](actors::api::reply how) { out = std::move(how); }});
   settle();
   return std::move(out).value();
@@ -369,7 +378,7 @@ std::vector<storage::mailbox_entry> world::entries(const uuid& room, const std::
 }
 
 std::vector<storage::dead_letter> world::dead() {
-  return look([](storage::reader& from) { return from.dead(1000); });
+  return look([](storage::reader& from) { return from.dead({}, {}, 1000); });
 }
 
 std::uint32_t world::restarts(const std::string& child) {

@@ -37,8 +37,9 @@ public:
   // The same, but for the settling.
   device& dial(const uuid& user, std::optional<uuid> session = {}, std::optional<uuid> family = {});
   actors::api::reply call(const uuid& user, actors::api::request what); // by HTTP; settled
-  device& watch(const uuid& room); // connected, and the room open from its first event
-  uuid ana;                        // owner of all rooms
+  actors::api::reply operate(actors::api::request what); // as the operator of the machine; settled
+  device& watch(const uuid& room);                       // connected, and the room open from its first event
+  uuid ana;                                              // owner of all rooms
 
   // Time and work.
   [[nodiscard]] actor_rig& rig() { return *rig_; }
@@ -81,11 +82,13 @@ public:
 
   std::shared_ptr<metrics> counts = std::make_shared<metrics>(); // of all lives of the process
   [[nodiscard]] const actors::observer_actor& observer() const { return observer_; }
+  [[nodiscard]] const actors::api_actor& api() const { return api_; }
 
   std::vector<std::unique_ptr<device>> devices;
 
 private:
   void start();
+  actors::api::reply call_as(std::string token, actors::api::request what);
   void commit(const uuid& owner, std::vector<storage::part> parts);
   void kill();
   template <class Fetch>

@@ -42,6 +42,7 @@ struct office {
           return {
               [](std::uint64_t, const room_client&, const person&, const uuid&, const post_message&) {},
               [](std::uint64_t, const room_client&, const person&, const uuid&, const stop_answer&) {},
+              [](std::uint64_t, const room_client&, const person&, const uuid&, const retry_answer&) {},
               [](const command_done&) {},
               [](const session_actor&, const uuid&) { return refusal{}; },
               [](const std::string&) {},

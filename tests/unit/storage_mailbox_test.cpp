@@ -74,7 +74,7 @@ TEST_CASE("a dead letter keeps its entry and its reason, and can be tried afresh
   CHECK(b.commit({bury_entry{"a", id_of('n', 1), "poison", 77}}).why == failure::conflict);
   CHECK(entries(b, "a").empty());
   CHECK(b.look([](reader& r) {
-           const auto dead = r.dead(10);
+           const auto dead = r.dead({}, {}, 10);
            REQUIRE(dead.size() == 1);
            CHECK(dead[0].reason == "poison");
            CHECK(dead[0].at == 77);
@@ -93,5 +93,5 @@ TEST_CASE("a dead letter keeps its entry and its reason, and can be tried afresh
   b.must({bury_entry{"a", id_of('n', 1), "poison again", 99}});
   b.must({purge_dead{id_of('n', 1)}});
   CHECK(b.commit({purge_dead{id_of('n', 1)}}).why == failure::conflict);
-  CHECK(b.look([](reader& r) { CHECK(r.dead(10).empty()); }).empty());
+  CHECK(b.look([](reader& r) { CHECK(r.dead({}, {}, 10).empty()); }).empty());
 }
