@@ -1,11 +1,15 @@
+#include <array>
 #include <functional>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
 
 #include "app/control.hpp"
+#include "app/mailboxes.hpp"
 #include "app/serve.hpp"
 #include "app/users.hpp"
+#include "base/codes.hpp"
+#include "base/uuid.hpp"
 #include "config/load.hpp"
 #include "config/machine.hpp"
 
@@ -80,6 +84,47 @@ void add_user_commands(CLI::App& app, maru::app::user_order& order,
   take_generate(password);
 }
 
+using mailbox_command = int (*)(const maru::config::settings&, const maru::app::mailbox_order&);
+
+void add_mailbox_commands(CLI::App& app, maru::app::mailbox_order& order,
+                          const std::function<void(CLI::App*, mailbox_command)>& when_given) {
+  auto* mailbox = app.add_subcommand(
+      "mailbox", "What waits, what was given up, and its ways back; with a running server or without one");
+  mailbox->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, mailbox_command run) {
+    auto* command = mailbox->add_subcommand(name, help);
+    command->add_flag("--json", order.json, "As JSON");
+    when_given(command, run);
+    return command;
+  };
+  const auto take_filter = [&](CLI::App* command) {
+    return std::array{
+        command->add_option("--mailbox", order.mailbox, "Only those of this mailbox"),
+        command->add_option("--reason", order.reason, "Only those that died of this")
+            ->check(CLI::IsMember(std::vector<std::string>(maru::burials.begin(), maru::burials.end())))};
+  };
+  const CLI::Validator an_id(
+      [](const std::string& text) {
+        return maru::uuid::parse(text) ? "" : "'" + text + "' is no id; `maru mailbox dead` shows them";
+      },
+      "ID");
+  const auto take_one_or_all = [&](CLI::App* command) {
+    auto* which = command->add_option_group("which");
+    which->add_option("ID", order.what, "The dead letter")->check(an_id);
+    auto* all = which->add_flag("--all", order.all, "All, or all that the filters leave");
+    which->require_option(1);
+    for (auto* filter : take_filter(command))
+      filter->needs(all);
+  };
+  add("list", "Show the mailboxes in which something waits", maru::app::list_mailboxes);
+  add("show", "Show what waits in a mailbox, or a dead letter", maru::app::show_mailbox)
+      ->add_option("WHAT", order.what, "A mailbox, or the id of a dead letter")
+      ->required();
+  take_filter(add("dead", "Show the dead letters, the newest first", maru::app::list_dead_letters));
+  take_one_or_all(add("requeue", "Have dead letters tried afresh", maru::app::requeue_dead_letters));
+  take_one_or_all(add("purge", "Delete dead letters", maru::app::purge_dead_letters));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -126,6 +171,14 @@ int main(int argc, char** argv) {
     add_options(command);
     command->callback([&, run] {
       status = with_settings(what, [&](const maru::config::settings& s) { return run(s, order); });
+    });
+  });
+
+  maru::app::mailbox_order mailbox_order;
+  add_mailbox_commands(app, mailbox_order, [&](CLI::App* command, mailbox_command run) {
+    add_options(command);
+    command->callback([&, run] {
+      status = with_settings(what, [&](const maru::config::settings& s) { return run(s, mailbox_order); });
     });
   });
 

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <utility>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "actors/node.hpp"
 #include "app/control.hpp"
 #include "app/database.hpp"
+#include "app/logs.hpp"
 #include "net/inner_call.hpp"
 #include "net/local_get.hpp"
 
@@ -131,6 +133,49 @@ nlohmann::json office::ask(const std::string& method, const std::string& path, c
   if (reply.status < 200 || reply.status >= 300) throw refused(reply.status, out);
   if (!out.is_object()) throw trouble{"the server's answer cannot be read; is it of this version?"};
   return out;
+}
+
+void office::each(const std::string& path, const char* list,
+                  const std::function<void(const nlohmann::json&)>& tell) {
+  for (auto next = path; !next.empty();) {
+    const auto page = ask("GET", next, {});
+    for (const auto& item : page.at(list))
+      tell(item);
+    const auto& cursor = page.at("next");
+    next = cursor.is_null() ? "" : path + "&cursor=" + in_query(cursor.get<std::string>());
+  }
+}
+
+int carried_out(const config::settings& settings, const std::function<void()>& work) {
+  try {
+    set_up_logs(settings.log);
+    work();
+  } catch (const trouble& e) {
+    std::cerr << "maru: " << e.what() << "\n";
+    return EXIT_FAILURE;
+  } catch (const nlohmann::json::exception&) {
+    std::cerr << "maru: the server's answer cannot be read; is it of this version?\n";
+    return EXIT_FAILURE;
+  }
+  return std::cout.flush() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+std::string in_query(const std::string& text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  std::string out;
+  for (const auto c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    (out += '%') += digits[byte >> 4U];
+    out += digits[byte & 15U];
+  }
+  return out;
+}
+
+void print_all(bool as_json, const each_item& each, const std::function<void(const nlohmann::json&)>& line) {
+  if (!as_json) return each(line);
+  const char* before = "[\n";
+  each([&](const nlohmann::json& item) { std::cout << std::exchange(before, ",\n") << item.dump(); });
+  std::cout << (*before == '[' ? "[]\n" : "\n]\n");
 }
 
 } // namespace maru::app

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,9 @@ public:
 
   // What the admin API replies. Throws trouble when it refuses.
   nlohmann::json ask(const std::string& method, const std::string& path, const nlohmann::json& body);
+  // Tells every item of a list, a page at a time, however many there are. `path` has a query already.
+  void each(const std::string& path, const char* list,
+            const std::function<void(const nlohmann::json&)>& tell);
 
 private:
   class desk;
@@ -36,5 +40,15 @@ private:
   class local;
   std::unique_ptr<desk> desk_;
 };
+
+// A command's work; what goes wrong is told on standard error. The exit status.
+int carried_out(const config::settings& settings, const std::function<void()>& work);
+
+// As it stands in the query of an address.
+std::string in_query(const std::string& text);
+
+// The items that `each` tells, one a line or as a JSON array.
+using each_item = std::function<void(const std::function<void(const nlohmann::json&)>& tell)>;
+void print_all(bool as_json, const each_item& each, const std::function<void(const nlohmann::json&)>& line);
 
 } // namespace maru::app

@@ -1,14 +1,11 @@
 #include "app/users.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <iostream>
-#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "actors/account_rules.hpp"
-#include "app/logs.hpp"
 #include "app/office.hpp"
 #include "app/password.hpp"
 #include "config/limits.hpp"
@@ -20,20 +17,6 @@ using nlohmann::json;
 using missing = office::missing;
 
 const std::string users_path = "/api/v1/admin/users";
-
-int guarded(const config::settings& settings, const std::function<void()>& work) {
-  try {
-    set_up_logs(settings.log);
-    work();
-  } catch (const trouble& e) {
-    std::cerr << "maru: " << e.what() << "\n";
-    return 1;
-  } catch (const json::exception&) {
-    std::cerr << "maru: the server's answer cannot be read; is it of this version?\n";
-    return 1;
-  }
-  return std::cout.flush() ? 0 : 1;
-}
 
 void require(const refusal& why) {
   if (why) throw trouble{why.detail};
@@ -49,17 +32,6 @@ std::string clean_name(const user_order& order) {
 std::string new_password(const user_order& order) {
   auto out = order.generate ? random_password() : ask_password();
   require(actors::check_new_password(out));
-  return out;
-}
-
-std::string in_query(const std::string& text) {
-  constexpr char digits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const auto c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    (out += '%') += digits[byte >> 4U];
-    out += digits[byte & 15U];
-  }
   return out;
 }
 
@@ -88,22 +60,10 @@ void print_line(const json& user) {
   std::cout << "\n";
 }
 
-// A page at a time, however many there are.
-void each_user(office& at, const std::function<void(const json&)>& tell) {
-  const auto first = users_path + "?limit=" + std::to_string(limits::users_page);
-  for (auto path = first; !path.empty();) {
-    const auto page = at.ask("GET", path, {});
-    for (const auto& user : page.at("users"))
-      tell(user);
-    const auto& next = page.at("next");
-    path = next.is_null() ? "" : first + "&cursor=" + in_query(next.get<std::string>());
-  }
-}
-
 } // namespace
 
 int add_user(const config::settings& settings, const user_order& order) {
-  return guarded(settings, [&] {
+  return carried_out(settings, [&] {
     json wish{{"username", clean_name(order)}, {"role", order.role}};
     if (!order.display_name.empty()) {
       const auto clean = actors::clean_display_name(order.display_name);
@@ -122,17 +82,15 @@ int add_user(const config::settings& settings, const user_order& order) {
 }
 
 int list_users(const config::settings& settings, const user_order& order) {
-  return guarded(settings, [&] {
+  return carried_out(settings, [&] {
     office at(settings, missing::refuse);
-    if (!order.json) return each_user(at, print_line);
-    const char* before = "[\n";
-    each_user(at, [&](const json& user) { std::cout << std::exchange(before, ",\n") << user.dump(); });
-    std::cout << (*before == '[' ? "[]\n" : "\n]\n");
+    const auto first = users_path + "?limit=" + std::to_string(limits::users_page);
+    print_all(order.json, [&](const auto& tell) { at.each(first, "users", tell); }, print_line);
   });
 }
 
 int set_role(const config::settings& settings, const user_order& order) {
-  return guarded(settings, [&] {
+  return carried_out(settings, [&] {
     office at(settings, missing::refuse);
     const auto before = find(at, clean_name(order));
     const auto user = change(at, before, {{"role", order.role}});
@@ -144,7 +102,7 @@ int set_role(const config::settings& settings, const user_order& order) {
 
 // The database is not held while somebody thinks of a password: a server may start meanwhile.
 int set_password(const config::settings& settings, const user_order& order) {
-  return guarded(settings, [&] {
+  return carried_out(settings, [&] {
     const auto user = find(*std::make_unique<office>(settings, missing::refuse), clean_name(order));
     const auto password = new_password(order);
     office at(settings, missing::refuse);

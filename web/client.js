@@ -233,8 +233,16 @@ export class client extends EventTarget {
   stop(room, answer) {
     if (!this.stopping(answer)) this.#command({ type: "stop", id: uuid(), room, answer });
   }
-  stopping(answer) {
-    return [...this.outbox.entries.values()].some((e) => e.command.type === "stop" && e.command.answer === answer);
+  stopping(answer) { return this.#commanded("stop", answer); }
+
+  // Asks anew for an answer that failed or was stopped.
+  retry(room, answer) {
+    if (!this.retrying(answer)) this.#command({ type: "retry", id: uuid(), room, answer });
+  }
+  retrying(answer) { return this.#commanded("retry", answer); }
+
+  #commanded(type, answer) {
+    return [...this.outbox.entries.values()].some(({ command }) => command.type === type && command.answer === answer);
   }
 
   again(id) {
@@ -390,7 +398,7 @@ export class client extends EventTarget {
     if (!e) return;
     if (passing.has(f.code)) {
       e.due = performance.now() + (f.retry_after_ms || backoff_ms(2 + e.tries++));
-    } else if (e.command.type === "stop") {
+    } else if (e.command.type !== "send") { // a stop or a retry that came too late: the answer shows why
       this.outbox.remove(f.id);
     } else {
       this.outbox.fail(f.id, f.code);

@@ -32,6 +32,7 @@ export function items_of(link) {
     else if (e.kind === "system" && e.data.text) main.push({ key: `event ${e.id}`, kind: "line", text: e.data.text });
   }
   for (const a of room.answers.values()) put(a.question, live_answer(link, a), rest);
+  for (const item of main) if (item.kind === "mine") offer_retry(link, beneath.get(item.event) ?? []);
   const mine = new Set(room.events.map((e) => e.data.client_id).filter(Boolean));
   const said = main.flatMap((item) => [item, ...asked_order(item, beneath.get(item.event) ?? [])]);
   const unsent = link.outbox.of_room(room.id).filter((e) => e.command.type === "send" && !mine.has(e.command.id));
@@ -39,9 +40,19 @@ export function items_of(link) {
   return [...said, ...rest, ...[...room.acked.values()].map((e) => waiting(e, user, true)), ...unsent.map((e) => waiting(e, user))];
 }
 
+// By agent, as they were asked; those of one agent in the order in which they came.
 function asked_order(item, answers) {
-  const place_of = (a) => item.asked.findIndex((x) => x.answer === a.answer);
+  const place_of = (a) => item.asked.findIndex((x) => x.agent === a.name);
   return answers.sort((a, b) => place_of(a) - place_of(b));
+}
+
+// Of each agent the last answer to one's own question, where it came to nothing.
+function offer_retry(link, answers) {
+  for (const a of new Map(answers.map((one) => [one.name, one])).values()) {
+    if (a.state !== "answer_failed" && a.state !== "answer_stopped") continue;
+    if (link.retrying(a.answer)) a.note = t("retrying");
+    else a.buttons = ["try_again"];
+  }
 }
 
 function message(e, me) {

@@ -177,6 +177,43 @@ test("stop ends the answer, and nothing that was shown is taken back", async () 
   await ended(page, "answer_stopped");
 });
 
+test("a stopped answer is tried again by a button, beneath its question, and after a reload as well", async () => {
+  const me = await sign_up(page, host.base);
+  await ask(page, "Stopped at first");
+  await streaming(page);
+  await page.click("#stop");
+  await ended(page, "answer_stopped");
+  const again = page.getByRole("button", { name: "Try again" });
+  await page.reload();
+  await ended(page, "answer_stopped");
+  await again.focus();
+  await page.keyboard.press("Enter");
+  await ended(page, "answer");
+  assert.equal(await again.count(), 0, "it has its answer");
+  assert.deepEqual(await answers(page).evaluateAll((all) => all.map((n) => n.dataset.state)), ["answer_stopped", "answer"]);
+  const events = await shows_what_is_stored(me);
+  assert.deepEqual(ends_of(events).map((e) => e.kind), ["answer_stopped", "answer"]);
+  assert.equal(events.filter((e) => e.kind === "message").length, 1);
+});
+
+test("what is tried again while the server is down is tried once it is back, and the button speaks Korean", async () => {
+  await context.close();
+  context = await browser.newContext({ locale: "ko-KR" });
+  page = watch(await context.newPage(), faults);
+  const me = await sign_up(page, host.base);
+  await ask(page, "Stopped, and the power fails");
+  await streaming(page);
+  await page.click("#stop");
+  await ended(page, "answer_stopped");
+  await host.kill();
+  await page.waitForSelector('#link[data-state="waiting"]');
+  await page.getByRole("button", { name: "다시 시도" }).click();
+  await host.start();
+  await ended(page, "answer");
+  const events = await host.events(me, room_of(page));
+  assert.deepEqual(ends_of(events).map((e) => e.kind), ["answer_stopped", "answer"]);
+});
+
 test("who reads further up is left there, and comes back by one button", async () => {
   await sign_up(page, host.base);
   await page.setViewportSize({ width: 800, height: 420 });

@@ -77,6 +77,7 @@ TEST_CASE("without a configuration everything has its default", "[config]") {
   CHECK(got.value.server.listen == std::vector<std::string>{"127.0.0.1:8080"});
   CHECK(got.value.server.data == "data");
   CHECK(got.value.limits.questions_waiting_per_user == 100);
+  CHECK(got.value.limits.question_expires_seconds == 0);
   CHECK(got.value.providers.empty());
   CHECK(got.value.agents.empty());
 }

@@ -87,6 +87,11 @@ TEST_CASE("what is wrong with a frame is said by code and field", "[net][decode]
       {send_with(R"(,"reply_to":[])"), code::invalid_field, "reply_to"},
       {R"({"type":"stop","id":")" + std::string{some_id} + R"(","room":")" + std::string{some_id} + R"("})",
        code::invalid_field, "answer"},
+      {R"({"type":"retry","id":")" + std::string{some_id} + R"(","room":")" + std::string{some_id} + R"("})",
+       code::invalid_field, "answer"},
+      {R"({"type":"retry","room":")" + std::string{some_id} + R"(","answer":")" + std::string{some_id} +
+           R"("})",
+       code::invalid_field, "id"},
   }));
   CAPTURE(row_of.text);
   const auto why = refused(row_of.text);
@@ -122,6 +127,10 @@ TEST_CASE("the id of a command comes back as the client wrote it", "[net][decode
                              R"(","answer":")" + id + R"("})");
   CHECK(got.id == "01890A5D-AC96-774B-BCCE-B302099A8057");
   CHECK(got.key == id_of(some_id));
+  const auto retried = taken<actors::retry_in>(R"({"type":"retry","id":")" + id + R"(","room":")" + id +
+                                               R"(","answer":")" + std::string{other_id} + R"("})");
+  CHECK(retried.key == id_of(some_id));
+  CHECK(retried.answer == id_of(other_id));
   const auto bad = decode_frame(R"({"type":"dance","id":"my own"})");
   CHECK(std::get<refused_frame>(bad).id == "my own");
   const auto odd = decode_frame(R"({"type":"dance","id":7})");
@@ -173,6 +182,33 @@ TEST_CASE("bodies are checked field by field", "[net][decode]") {
   CHECK(decode_create_room("")->title.empty());
   CHECK(decode_create_room(R"({"title":")" + std::string(201, 'x') + R"("})").error().detail.find("title") ==
         0);
+}
+
+TEST_CASE("which dead letters are meant is said by mailbox and reason, and by nothing misspelt",
+          "[net][decode]") {
+  using actors::api::dead_act;
+  const auto all = decode_treat_all_dead(dead_act::purge, "");
+  REQUIRE(all);
+  CHECK(all->how == dead_act::purge);
+  CHECK_FALSE(all->which.mailbox);
+  const auto some =
+      decode_treat_all_dead(dead_act::requeue, R"({"mailbox":"m","reason":"expired","cursor":"7"})");
+  REQUIRE(some);
+  CHECK(some->which.mailbox == "m");
+  CHECK(some->which.reason == "expired");
+  CHECK(some->cursor == "7");
+  for (const auto* bad :
+       {R"({"reason":"posion"})", R"({"reason":7})", R"({"mailbox":""})", R"({"mailbox":[]})"}) {
+    CAPTURE(bad);
+    CHECK(decode_treat_all_dead(dead_act::purge, bad).error().why == code::invalid_field);
+  }
+  CHECK(decode_treat_all_dead(dead_act::purge, "[]").error().why == code::invalid_json);
+  CHECK(decode_list_dead(*parse_target("/x?mailbox=a%2Fb&reason=poison"))->which.mailbox == "a/b");
+  CHECK(decode_list_dead(*parse_target("/x?reason=other")).error().why == code::invalid_field);
+  CHECK(decode_list_dead(*parse_target("/x?limit=201")).error().why == code::invalid_field);
+  CHECK(decode_list_entries(*parse_target("/x")).error().detail.find("mailbox") == 0);
+  CHECK(decode_list_entries(*parse_target("/x?mailbox=m&limit=200"))->limit == 200);
+  CHECK(decode_list_mailboxes(*parse_target("/x?cursor=m"))->cursor == "m");
 }
 
 TEST_CASE("queries are numbers within bounds", "[net][decode]") {

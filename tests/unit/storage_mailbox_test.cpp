@@ -95,3 +95,109 @@ TEST_CASE("a dead letter keeps its entry and its reason, and can be tried afresh
   CHECK(b.commit({purge_dead{id_of('n', 1)}}).why == failure::conflict);
   CHECK(b.look([](reader& r) { CHECK(r.dead({}, {}, 10).empty()); }).empty());
 }
+
+TEST_CASE("entries are paged by their numbers, and mailboxes by their names") {
+  bench b;
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    auto entry = entry_of("a", id_of('n', n), static_cast<std::int64_t>(100 - n));
+    entry.enqueued_at = static_cast<std::int64_t>(n);
+    b.must({enqueue{entry}});
+  }
+  b.must({enqueue{entry_of("b", id_of('n', 4), 50)}});
+  CHECK(b.look([](reader& r) {
+           const auto first = r.entries("a", 2);
+           REQUIRE(first.size() == 2);
+           const auto rest = r.entries("a", 2, first[1].seq);
+           REQUIRE(rest.size() == 1);
+           CHECK(rest[0].id == id_of('n', 3));
+           CHECK(r.entries("a", 2, rest[0].seq).empty());
+
+           const auto all = r.mailboxes("", 10);
+           REQUIRE(all.size() == 2);
+           CHECK(all[0].mailbox == "a");
+           CHECK(all[0].depth == 3);
+           CHECK(all[0].oldest_at == 1);
+           CHECK(all[0].due_at == 97);
+           CHECK(all[1].depth == 1);
+           CHECK(r.mailboxes("", 1).size() == 1);
+           CHECK(r.mailboxes("a", 10).at(0).mailbox == "b");
+           CHECK(r.mailboxes("b", 10).empty());
+         }).empty());
+}
+
+TEST_CASE("dead letters are read newest first, by mailbox and reason, and one by its id") {
+  bench b;
+  const auto bury = [&](std::uint64_t n, const std::string& mailbox, const std::string& reason) {
+    b.must({enqueue{entry_of(mailbox, id_of('n', n))}});
+    b.must({bury_entry{mailbox, id_of('n', n), reason, static_cast<std::int64_t>(n)}});
+  };
+  bury(1, "a", "poison");
+  bury(2, "b", "poison");
+  bury(3, "a", "expired");
+  bury(4, "a", "poison");
+  const auto ids = [&](const dead_filter& which, std::optional<std::uint64_t> before = {},
+                       std::size_t most = 10) {
+    std::vector<uuid> out;
+    CHECK(b.look([&](reader& r) {
+             for (const auto& l : r.dead(which, before, most))
+               out.push_back(l.entry.id);
+           }).empty());
+    return out;
+  };
+  const auto n = [](std::uint64_t number) { return id_of('n', number); };
+  CHECK(ids({}) == std::vector{n(4), n(3), n(2), n(1)});
+  CHECK(ids({"a", {}}) == std::vector{n(4), n(3), n(1)});
+  CHECK(ids({{}, "poison"}) == std::vector{n(4), n(2), n(1)});
+  CHECK(ids({"a", "poison"}) == std::vector{n(4), n(1)});
+  CHECK(ids({"c", {}}).empty());
+  CHECK(b.look([&](reader& r) {
+           const auto page = r.dead({}, {}, 2);
+           REQUIRE(page.size() == 2);
+           CHECK(page[0].number > page[1].number);
+           const auto rest = r.dead({}, page[1].number, 2);
+           REQUIRE(rest.size() == 2);
+           CHECK(rest[0].entry.id == n(2));
+           CHECK(r.dead({}, rest[1].number, 2).empty());
+           CHECK(r.dead_letter_of(n(3))->reason == "expired");
+           CHECK_FALSE(r.dead_letter_of(n(9)));
+         }).empty());
+}
+
+TEST_CASE("an agent's answers to a question are read with how each ended, and one at most is kept open") {
+  bench b;
+  const auto room = id_of('r', 1);
+  const auto question = event_of(room, 1, id_of('e', 1));
+  b.must({create_room{room_of(room)}, append_event{question}, open_answer{answer_of(id_of('a', 1), question)},
+          open_answer{answer_of(id_of('b', 1), question, "second")}});
+  const auto kinds = [&] {
+    std::vector<std::string> out;
+    CHECK(b.look([&](reader& r) {
+             for (const auto& a : r.answers_of(question.id, "maru"))
+               out.push_back(a.kind);
+           }).empty());
+    return out;
+  };
+  const auto may_ask = [&](const std::string& agent) {
+    return b.commit({expect_unanswered{question.id, agent}}).why == failure::none;
+  };
+  const auto end = [&](const uuid& answer, std::uint64_t seq, const std::string& kind) {
+    const auto event = event_of(room, seq, id_of('e', seq), kind);
+    b.must({append_event{event}, end_answer{answer, seq, event.id}});
+  };
+  CHECK(kinds() == std::vector<std::string>{""});
+  CHECK_FALSE(may_ask("maru"));
+  CHECK(may_ask("third"));
+  end(id_of('a', 1), 2, "answer_failed");
+  CHECK(may_ask("maru"));
+  CHECK_FALSE(may_ask("second"));
+  b.must({expect_unanswered{question.id, "maru"}, open_answer{answer_of(id_of('a', 2), question)}});
+  CHECK(kinds() == std::vector<std::string>{"answer_failed", ""});
+  CHECK(b.commit({expect_unanswered{question.id, "maru"}, open_answer{answer_of(id_of('a', 3), question)}})
+            .why == failure::conflict);
+  end(id_of('a', 2), 3, "answer_stopped");
+  CHECK(may_ask("maru"));
+  b.must({open_answer{answer_of(id_of('a', 4), question)}});
+  end(id_of('a', 4), 4, "answer");
+  CHECK_FALSE(may_ask("maru"));
+  CHECK(kinds() == std::vector<std::string>{"answer_failed", "answer_stopped", "answer"});
+}
