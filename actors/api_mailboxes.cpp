@@ -177,10 +177,11 @@ void api_state::requeue(const dead_round_ptr& round, const room_actor& room) {
 }
 
 void api_state::requeued(const dead_round_ptr& round, api::reply how) {
-  if (const auto* why = std::get_if<refusal>(&how))
-    round->so_far.refused.push_back({round->letters[round->at].entry.id, *why});
-  else
+  const auto* why = std::get_if<refusal>(&how);
+  if (why == nullptr)
     ++round->so_far.done;
+  else if (why->why != code::not_found) // somebody else has taken it
+    round->so_far.refused.push_back({round->letters[round->at].entry.id, *why});
   round->last = std::move(how);
   ++round->at;
   requeue_next(round);

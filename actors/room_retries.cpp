@@ -13,7 +13,8 @@ namespace maru::actors {
 
 void room_state::retry(retry_request what) {
   svc.reach("room.retry");
-  if (missing || (!what.by_operator && !is_member(what.by.id)))
+  if (missing && what.by_operator) return refuse(what.waiters, {code::conflict, "its room is not there"});
+  if (!what.by_operator && (missing || !is_member(what.by.id)))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
   const command_key key{what.by.id, what.what.key};
   if (!what.by_operator && is_repeat(key, mark_of_retry(what.what.answer), false, what.waiters)) return;
@@ -54,8 +55,10 @@ void room_state::take_retried(retried_read& read) {
 
 refusal room_state::may_not_retry(const retry_request& what, const retried_read& read) const {
   const auto& row = read.row;
-  if (!row || row->room != id) return {code::not_found, "answer: there is no such answer in this room"};
   if (what.by_operator && !read.dead) return {code::not_found, "there is no such dead letter"};
+  if (!row || row->room != id)
+    return {what.by_operator ? code::conflict : code::not_found,
+            "answer: there is no such answer in this room"};
   if (!what.by_operator && row->asker != what.by.id)
     return {code::forbidden, "only who asked may have it answered again"};
   if (!row->end_seq) return {code::conflict, "answer: it has not ended"};

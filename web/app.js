@@ -282,7 +282,7 @@ function place(items) {
 
 function act(name, item) {
   if (name === "stop") link.stop(link.room.id, item.answer);
-  else if (name === "try_again") link.retry(link.room.id, item.answer);
+  else if (name === "try_again") link.try_again(link.room.id, item.answer);
   else if (name === "again") link.again(item.command.id);
   else take_back(item.command);
 }

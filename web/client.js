@@ -236,7 +236,7 @@ export class client extends EventTarget {
   stopping(answer) { return this.#commanded("stop", answer); }
 
   // Asks anew for an answer that failed or was stopped.
-  retry(room, answer) {
+  try_again(room, answer) {
     if (!this.retrying(answer)) this.#command({ type: "retry", id: uuid(), room, answer });
   }
   retrying(answer) { return this.#commanded("retry", answer); }

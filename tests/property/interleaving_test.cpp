@@ -15,10 +15,11 @@ using namespace maru::test;
 namespace {
 
 const std::vector<std::string> places{
-    "agent.begin",    "agent.call",    "agent.committed",  "agent.context", "agent.ended", "agent.enqueued",
-    "agent.mailbox",  "agent.pieces",  "caller.start",     "relay.watch",   "room.begun",  "room.committed",
-    "room.finish",    "room.load",     "room.pieces",      "room.post",     "room.stop",   "room.subscribe",
-    "session.attach", "session.frame", "session.snapshot", "user.command"};
+    "agent.begin",    "agent.call",     "agent.committed",  "agent.context", "agent.ended",
+    "agent.enqueued", "agent.mailbox",  "agent.pieces",     "caller.start",  "relay.watch",
+    "room.begun",     "room.committed", "room.finish",      "room.load",     "room.pieces",
+    "room.post",      "room.retried",   "room.retry",       "room.stop",     "room.subscribe",
+    "session.attach", "session.frame",  "session.snapshot", "user.command"};
 
 class random_run {
 public:
@@ -77,7 +78,8 @@ private:
     if (what < 25) return post();
     if (what < 33) return stop();
     if (what < 37) return resend();
-    if (what < 42) return come_and_go();
+    if (what < 41) return retry();
+    if (what < 45) return come_and_go();
     if (what < 70) return speak();
     if (what < 82) return pass_time();
     if (what < 90) return hold();
@@ -94,16 +96,29 @@ private:
     c->send(any(rooms_), "message " + std::to_string(++messages_), agents);
   }
 
-  void stop() {
-    auto* c = any(clients_);
-    std::vector<std::pair<uuid, uuid>> running;
-    for (const auto& [id, command] : c->commands)
+  // With its room; no matter whether it runs.
+  std::optional<std::pair<uuid, uuid>> any_answer(const faithful_client& of) {
+    std::vector<std::pair<uuid, uuid>> all;
+    for (const auto& [id, command] : of.commands)
       if (command.ack && !command.is_stop)
         for (const auto& answer : answers_of(*command.ack))
-          running.emplace_back(command.room, answer);
-    if (running.empty()) return;
-    const auto& [room, answer] = any(running);
-    c->stop(room, answer);
+          all.emplace_back(command.room, answer);
+    if (all.empty()) return std::nullopt;
+    return any(all);
+  }
+
+  void stop() {
+    auto* c = any(clients_);
+    if (const auto what = any_answer(*c)) c->stop(what->first, what->second);
+  }
+
+  // Both at times: of the same person, each on a device of theirs.
+  void retry() {
+    auto* c = any(clients_);
+    const auto what = any_answer(*c);
+    if (!what) return;
+    c->retry(what->first, what->second);
+    if (chance(40)) any(clients_)->retry(what->first, what->second);
   }
 
   void resend() {

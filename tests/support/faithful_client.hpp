@@ -14,10 +14,10 @@ namespace maru::test {
 
 struct kept_command {
   uuid room;
-  bool is_stop = false;
+  bool is_stop = false, is_retry = false;
   std::string text;                               // of a message
   std::optional<std::vector<std::string>> agents; // asked by it
-  uuid answer;                                    // of a stop
+  uuid answer;                                    // of a stop or a retry
   std::optional<nlohmann::json> ack;
   std::string refused; // for good, with this code
   bool again = false;  // refused for now
@@ -30,6 +30,7 @@ public:
   void open(const uuid& room); // from its first event on, and to stay
   uuid send(const uuid& room, const std::string& text, std::optional<std::vector<std::string>> agents = {});
   uuid stop(const uuid& room, const uuid& answer);
+  uuid retry(const uuid& room, const uuid& answer);
   void send_again(const uuid& command);
   void open_again(const uuid& room); // where it is
   void lose();                       // the network is gone; tend() comes back
@@ -49,6 +50,7 @@ public:
 private:
   void dial();
   void greet();
+  uuid keep(kept_command what);
   void give(const uuid& id, const kept_command& what);
   void read(const nlohmann::json& frame);
   void read_error(const nlohmann::json& frame);
