@@ -1,5 +1,7 @@
 // Posts and stops: who may, whether it was taken before, what it points at.
 
+#include <chrono>
+
 #include <caf/stateful_actor.hpp>
 
 #include "actors/command_mark.hpp"
@@ -10,8 +12,6 @@
 
 namespace maru::actors {
 namespace {
-
-constexpr std::int64_t second_ms = 1000;
 
 // As the message says it; the parent it gets is not known here.
 uuid parent_said(const post_message& what) {
@@ -240,8 +240,9 @@ void room_state::open_answer(ordered& to, std::vector<storage::part>& parts, con
   entry.kind = question_kind;
   entry.body = std::to_string(svc.life);
   entry.enqueued_at = entry.visible_at = svc.time->unix_ms();
-  if (const std::int64_t seconds = svc.settings->limits.question_expires_seconds; seconds > 0)
-    entry.expires_at = to.expires_at = entry.enqueued_at + seconds * second_ms;
+  const std::chrono::seconds life{svc.settings->limits.question_expires_seconds};
+  if (life.count() > 0)
+    entry.expires_at = to.expires_at = entry.enqueued_at + std::chrono::milliseconds{life}.count();
   parts.push_back(storage::enqueue{std::move(entry)});
 }
 

@@ -84,9 +84,7 @@ json filter_of(const mailbox_order& order) {
   return out;
 }
 
-std::string letter_path(const mailbox_order& order) {
-  return dead_path + "/" + order.what;
-}
+std::string letter_path(const mailbox_order& order) { return dead_path + "/" + order.what; }
 
 void treat_all(office& at, const mailbox_order& order, const std::string& deed, const std::string& done) {
   tally sum(order.json, done);

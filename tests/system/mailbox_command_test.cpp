@@ -72,7 +72,8 @@ TEST_CASE("the mailbox commands do the same with a server and without one") {
   CHECK_FALSE(has(shown.out, "second")); // what was asked is not the operator's
 
   // The agent is free, or what is requeued expires anew.
-  if (with_server) acked(*e.device, e.device->stop(e.room, acked(*e.device, e.first)["answers"][0]["answer"]));
+  if (with_server)
+    acked(*e.device, e.device->stop(e.room, acked(*e.device, e.first)["answers"][0]["answer"]));
   const auto how = e.mailbox_command({"requeue", e.letter});
   CAPTURE(how.err);
   REQUIRE(how.status == 0);
