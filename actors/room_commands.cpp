@@ -240,9 +240,9 @@ void room_state::open_answer(ordered& to, std::vector<storage::part>& parts, con
   entry.kind = question_kind;
   entry.body = std::to_string(svc.life);
   entry.enqueued_at = entry.visible_at = svc.time->unix_ms();
-  const std::chrono::seconds life{svc.settings->limits.question_expires_seconds};
-  if (life.count() > 0)
-    entry.expires_at = to.expires_at = entry.enqueued_at + std::chrono::milliseconds{life}.count();
+  const std::chrono::seconds waits{svc.settings->limits.question_expires_seconds};
+  if (waits.count() > 0)
+    entry.expires_at = to.expires_at = entry.enqueued_at + std::chrono::milliseconds{waits}.count();
   parts.push_back(storage::enqueue{std::move(entry)});
 }
 

@@ -82,7 +82,7 @@ TEST_CASE("labels that are found by number have the words of the enums they stan
     CHECK(outcomes[i] == fault);
     CHECK(std::ranges::count(ends, fault) == 1);
   }
-  CHECK(values_of(metric::frames_received).size() == static_cast<std::size_t>(frame_type::stop) + 1);
+  CHECK(values_of(metric::frames_received).size() == static_cast<std::size_t>(frame_type::retry) + 1);
   CHECK(values_of(metric::received_bytes).size() == static_cast<std::size_t>(connection_kind::sse) + 1);
 }
 
