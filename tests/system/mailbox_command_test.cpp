@@ -13,9 +13,12 @@ const std::string dead_path = "/api/v1/admin/dead-letters";
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// A server whose agent is busy with one question while another has expired.
+constexpr std::size_t pieces = 20;
+
+// A server whose agent is busy with one question while another has expired. What comes after is answered at
+// once.
 struct expired {
-  house h{MARU_BINARY, test::answers(400, 10), options()};
+  house h{MARU_BINARY, test::answers(1000, 100), options()};
   account ann = h.person("ann");
   std::string room = h.room(ann);
   std::unique_ptr<chat_client> device = h.device(ann, room);
@@ -23,11 +26,14 @@ struct expired {
   std::string letter = ended(*device, second)["data"]["answer"];
   std::string mailbox = "agent/" + room + "/maru";
 
+  expired() { h.model.behave(test::answers(pieces, 5)); }
+
   static server_options options() {
     server_options out;
     out.set = {"limits.question_expires_seconds=1"};
     return out;
   }
+  void stop_first() { acked(*device, device->stop(room, acked(*device, first)["answers"][0]["answer"])); }
   [[nodiscard]] ran mailbox_command(std::vector<std::string> order) const {
     order.insert(order.begin(), {MARU_BINARY, "mailbox"});
     order.insert(order.begin() + 3, {"--set", "server.data=" + h.server.data().string()});
@@ -72,8 +78,7 @@ TEST_CASE("the mailbox commands do the same with a server and without one") {
   CHECK_FALSE(has(shown.out, "second")); // what was asked is not the operator's
 
   // The agent is free, or what is requeued expires anew.
-  if (with_server)
-    acked(*e.device, e.device->stop(e.room, acked(*e.device, e.first)["answers"][0]["answer"]));
+  if (with_server) e.stop_first();
   const auto how = e.mailbox_command({"requeue", e.letter});
   CAPTURE(how.err);
   REQUIRE(how.status == 0);
@@ -146,7 +151,7 @@ TEST_CASE("a failed answer is asked for anew over the socket and by HTTP") {
   const json body{{"id", "01890a5d-ac96-774b-bcce-b302099a8057"}};
   const auto bob = e.h.person("bob");
   CHECK(e.h.post(bob, path, body).status == 404);
-  acked(*e.device, e.device->stop(e.room, acked(*e.device, e.first)["answers"][0]["answer"]));
+  e.stop_first();
   const auto made = e.h.post(e.ann, path, body);
   REQUIRE(made.status == 202);
   CHECK(made.body["duplicate"] == false);
@@ -154,7 +159,7 @@ TEST_CASE("a failed answer is asked for anew over the socket and by HTTP") {
   CHECK(e.h.post(e.ann, path, {{"id", e.letter}}).code() == "conflict");
   const std::string fresh = made.body["answers"][0]["answer"];
   REQUIRE(e.device->wait([&] { return e.device->end_of(e.room, fresh) != nullptr; }));
-  CHECK((*e.device->end_of(e.room, fresh))["data"]["text"] == test::expected_answer("second", 400));
+  CHECK((*e.device->end_of(e.room, fresh))["data"]["text"] == test::expected_answer("second", pieces));
   CHECK(e.device->wrong().empty());
 }
 
@@ -162,6 +167,7 @@ TEST_CASE("hundreds of dead letters are listed, requeued and purged part by part
   constexpr std::size_t count = 2 * limits::mailboxes_page + 50;
   expired e;
   REQUIRE(e.mailbox_command({"purge", "--all"}).status == 0);
+  e.stop_first();
   REQUIRE(e.h.server.terminate() == 0);
   {
     storage::open_options options;
