@@ -9,7 +9,7 @@
 namespace maru::actors {
 
 void agent_state::start() {
-  for (const auto& a : svc.settings->agents)
+  for (const auto& a : svc->settings->agents)
     if (a.name == who.agent) settings = a;
   mailbox = mailbox_of(who.room, who.agent);
   read_mailbox();
@@ -22,14 +22,14 @@ void agent_state::read_mailbox() {
   for (auto& q : queue)
     q.before_read = true;
   read_into(
-      self, svc.store, caf::actor_cast<agent_self>(self),
+      self, svc->store, caf::actor_cast<agent_self>(self),
       [mailbox = mailbox](storage::reader& from) {
         mailbox_read read;
         for (auto& e : from.entries(mailbox, limits::agent_questions_waiting))
           if (auto row = from.answer(e.id)) read.items.push_back({std::move(e), std::move(*row)});
         return read;
       },
-      [](const std::string&) { return mailbox_read{true, {}}; }, svc.under(who.room));
+      [](const std::string&) { return mailbox_read{true, {}}; }, svc->under(who.room));
 }
 
 void agent_state::read_anew() {
@@ -38,7 +38,7 @@ void agent_state::read_anew() {
 }
 
 void agent_state::take_mailbox(mailbox_read& read) {
-  svc.reach("agent.mailbox");
+  svc->reach("agent.mailbox");
   if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::mailbox);
   reading = false;
   std::deque<queued_question> now;
@@ -56,8 +56,8 @@ void agent_state::take_mailbox(mailbox_read& read) {
     // The agent before worked on the first and died over it. What else was begun in another life of the
     // process was lost with that; what was begun in this one comes straight from the room.
     const bool fatal = after_crash && !loaded && now.empty();
-    const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
-    if (fatal || lost) svc.counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
+    const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc->life);
+    if (fatal || lost) svc->counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
                    item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost, false,
                    item.entry.expires_at.value_or(0)});
@@ -79,7 +79,7 @@ void agent_state::take_mailbox(mailbox_read& read) {
 
 void agent_state::ordered(question_ordered& what) {
   ++busy;
-  svc.reach("agent.ordered");
+  svc->reach("agent.ordered");
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   // Where anything else is to be done, it takes its turn when it is enqueued.
   if (!loaded || reading || work || !queue.empty()) return;
@@ -91,7 +91,7 @@ void agent_state::ordered(question_ordered& what) {
 
 void agent_state::enqueued(const question_enqueued& what) {
   ++busy;
-  svc.reach("agent.enqueued");
+  svc->reach("agent.enqueued");
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   if (work && work->q.answer == what.answer) {
     if (work->ahead) return on_disk();
@@ -131,7 +131,7 @@ void agent_state::next() {
 }
 
 bool agent_state::is_over(const queued_question& q) const {
-  return q.expires_at > 0 && q.expires_at <= svc.time->unix_ms();
+  return q.expires_at > 0 && q.expires_at <= svc->time->unix_ms();
 }
 
 // Asked every second as long as anything waits. What has expired behind a long answer ends now; that which is
@@ -171,7 +171,7 @@ void agent_state::tick(const agent_tick& t) {
 void agent_state::find_room() {
   if (room || finding_room) return;
   finding_room = true;
-  self->request(svc.directory, caf::infinite, room_atom::value, who.room)
+  self->request(svc->directory, caf::infinite, room_atom::value, who.room)
       .then([this](room_actor& handle) { found_room(std::move(handle)); },
             [this](const caf::error&) {
               finding_room = false;

@@ -34,7 +34,7 @@ void read_for(const services& svc, api_self::stateful_pointer<api_state> self, c
   run_read read;
   read.job = [job = std::move(job), tell](storage::reader& from) { tell(job(from)); };
   read.failed = [tell](const std::string&) { tell(refusal_of(storage::failure::unavailable)); };
-  self->send(svc.store, std::move(read));
+  self->send(svc->store, std::move(read));
 }
 
 api::reply page(storage::reader& from, const api::list_mailboxes& what) {
@@ -109,7 +109,7 @@ void api_state::treat(dead_round round) { read_dead(std::make_shared<dead_round>
 
 void api_state::read_dead(const dead_round_ptr& round) {
   read_into(
-      self, svc.store, caf::actor_cast<api_self>(self),
+      self, svc->store, caf::actor_cast<api_self>(self),
       [round](storage::reader& from) {
         dead_read read{round, false, {}};
         if (!round->one)
@@ -129,7 +129,7 @@ void api_state::take_dead(dead_read& read) {
   if (round.letters.empty()) return finish(read.round);
   const bool more = !round.one && round.letters.size() == limits::dead_treated;
   round.so_far.next = more ? std::to_string(round.letters.back().number) : "";
-  svc.reach("api.treat");
+  svc->reach("api.treat");
   if (round.how == api::dead_act::purge)
     purge(read.round);
   else
@@ -143,7 +143,7 @@ void api_state::purge(const dead_round_ptr& round) {
     parts.push_back(storage::purge_dead{l.entry.id});
   const auto ticket = next_ticket++;
   purges.emplace(ticket, round);
-  self->send(svc.store, storage::step{svc.under(round->letters.front().entry.id), std::move(parts)}, ticket,
+  self->send(svc->store, storage::step{svc->under(round->letters.front().entry.id), std::move(parts)}, ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<api_self>(self)));
 }
 
@@ -162,7 +162,7 @@ void api_state::requeue_next(const dead_round_ptr& round) {
   const auto agent = agent_of(entry.mailbox);
   if (!agent || entry.kind != question_kind)
     return requeued(round, refusal{code::conflict, "only questions can be requeued"});
-  self->request(svc.directory, caf::infinite, room_atom::value, agent->room)
+  self->request(svc->directory, caf::infinite, room_atom::value, agent->room)
       .then([this, round](const room_actor& room) { requeue(round, room); },
             [this, round](const caf::error&) { requeued(round, gone); });
 }

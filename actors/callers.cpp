@@ -20,8 +20,8 @@ caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> 
   self->monitor(agent);
   self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
   const auto number = what.call;
-  const auto provider = svc.models->find(what.provider);
-  if (provider == svc.models->end()) {
+  const auto provider = svc->models->find(what.provider);
+  if (provider == svc->models->end()) {
     llm::outcome none;
     none.what = llm::fault::unreachable;
     none.detail = "provider '" + what.provider + "' is not configured";
@@ -37,7 +37,7 @@ caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> 
       caf::anon_send(agent, call_ended{number, std::move(how)});
       caf::anon_send(me, cancel_call{number});
     };
-    svc.reach("caller.start");
+    svc->reach("caller.start");
     self->state.running = provider->second->start(std::move(what.what), std::move(tell));
   }
   return {[self](const cancel_call&) { self->quit(); }};

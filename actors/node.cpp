@@ -94,9 +94,9 @@ struct node::inside {
     return one(name, where, [this, name, start](caf::local_actor* parent, const services& svc) {
       nursery_options o;
       o.name = name;
-      o.time = svc.time;
-      o.random = svc.random;
-      o.counts = svc.counts;
+      o.time = svc->time;
+      o.random = svc->random;
+      o.counts = svc->counts;
       o.start = [this, start](caf::local_actor* of, const std::string& child, bool after_crash) {
         return caf::actor_cast<caf::strong_actor_ptr>(start(of, now.get(), child, after_crash));
       };

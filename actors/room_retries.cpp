@@ -12,7 +12,7 @@
 namespace maru::actors {
 
 void room_state::retry(retry_request what) {
-  svc.reach("room.retry");
+  svc->reach("room.retry");
   if (missing && what.by_operator) return refuse(what.waiters, {code::conflict, "its room is not there"});
   if (!what.by_operator && (missing || !is_member(what.by.id)))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
@@ -20,7 +20,7 @@ void room_state::retry(retry_request what) {
   if (!what.by_operator && is_repeat(key, mark_of_retry(what.what.answer), false, what.waiters)) return;
   const auto number = next_aside++;
   read_into(
-      self, svc.store, caf::actor_cast<room_self>(self),
+      self, svc->store, caf::actor_cast<room_self>(self),
       [number, room = id, key, answer = what.what.answer](storage::reader& from) {
         retried_read read;
         read.aside = number;
@@ -35,7 +35,7 @@ void room_state::retry(retry_request what) {
 }
 
 void room_state::take_retried(retried_read& read) {
-  svc.reach("room.retried");
+  svc->reach("room.retried");
   auto node = aside.extract(read.aside);
   if (node.empty()) return;
   auto what = std::get<retry_request>(std::move(node.mapped()));
@@ -68,8 +68,9 @@ refusal room_state::may_not_retry(const retry_request& what, const retried_read&
                                                       : "answer: the question has been answered since"};
   if (is_answering(row->question, row->agent))
     return {code::conflict, "answer: the question is being answered again already"};
-  const auto& all = svc.settings->agents; // without a server nobody knows which it will have
-  if (svc.agents && std::none_of(all.begin(), all.end(), [&](const auto& a) { return a.name == row->agent; }))
+  const auto& all = svc->settings->agents; // without a server nobody knows which it will have
+  if (svc->agents &&
+      std::none_of(all.begin(), all.end(), [&](const auto& a) { return a.name == row->agent; }))
     return {code::conflict, "answer: there is no agent '" + row->agent + "' any more"};
   if (what.what.if_new) return what.what.if_new;
   if (what.what.if_asking) return what.what.if_asking;
@@ -91,7 +92,7 @@ bool room_state::is_answering(const uuid& question, const std::string& agent) co
 void room_state::order_retry(retry_request what, bool dead) {
   const auto& row = what.row;
   ordered o;
-  o.answers.push_back({uuid::v7(svc.time->unix_ms()), row.agent});
+  o.answers.push_back({uuid::v7(svc->time->unix_ms()), row.agent});
   std::vector<storage::part> parts;
   if (!what.by_operator) {
     o.key = command_key{what.by.id, what.what.key};

@@ -38,14 +38,14 @@ void refuse_asking(user_command& what, const refusal& why) {
 } // namespace
 
 void user_state::start() {
-  tokens = svc.settings->limits.messages_per_minute_per_user;
-  tokens_at = svc.time->steady_ms();
+  tokens = svc->settings->limits.messages_per_minute_per_user;
+  tokens_at = svc->time->steady_ms();
   self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
 }
 
 void user_state::command(user_command what) {
   ++busy;
-  svc.reach("user.command");
+  svc->reach("user.command");
   if (!renamed.empty()) what.by.name = renamed;
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
@@ -53,12 +53,12 @@ void user_state::command(user_command what) {
   if (!may_ask(what)) return forward(std::move(what));
   // A resend of what was taken is answered all the same: the room knows.
   if (!within_rate()) {
-    const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
+    const auto per_minute = svc->settings->limits.messages_per_minute_per_user;
     refuse_new(what, {code::rate_limited, "you have sent too many messages within a minute",
                       limits::minute_ms / per_minute + 1});
     return forward(std::move(what));
   }
-  what.question = svc.settings->limits.questions_waiting_per_user > 0 && asks(what);
+  what.question = svc->settings->limits.questions_waiting_per_user > 0 && asks(what);
   // What is posted keeps its order, also behind a question that waits.
   if (!what.question && held.empty()) return forward(std::move(what));
   held.push_back(std::move(what));
@@ -66,9 +66,9 @@ void user_state::command(user_command what) {
 }
 
 bool user_state::within_rate() {
-  const double per_minute = svc.settings->limits.messages_per_minute_per_user;
+  const double per_minute = svc->settings->limits.messages_per_minute_per_user;
   if (per_minute == 0) return true;
-  const auto now = svc.time->steady_ms();
+  const auto now = svc->time->steady_ms();
   tokens =
       std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / limits::minute_ms);
   tokens_at = now;
@@ -79,7 +79,7 @@ bool user_state::within_rate() {
 
 // `waiting` only grows here; when it seems to be full, the store is asked how many really wait.
 void user_state::admit() {
-  const auto most = svc.settings->limits.questions_waiting_per_user;
+  const auto most = svc->settings->limits.questions_waiting_per_user;
   while (!held.empty()) {
     const bool question = held.front().question;
     if (question && !counted) return count_waiting();
@@ -98,7 +98,7 @@ void user_state::take_count(const waiting_read& read) {
   counting = false;
   counted = !read.failed;
   waiting = read.count;
-  const auto most = svc.settings->limits.questions_waiting_per_user;
+  const auto most = svc->settings->limits.questions_waiting_per_user;
   const auto why = read.failed
                        ? refusal_of(storage::failure::unavailable)
                        : refusal{code::overloaded, "you have too many questions waiting for an answer",
@@ -113,7 +113,7 @@ void user_state::count_waiting() {
   if (counting) return;
   counting = true;
   read_into(
-      self, svc.store, caf::actor_cast<user_self>(self),
+      self, svc->store, caf::actor_cast<user_self>(self),
       [id = id](storage::reader& from) { return waiting_read{false, from.unfinished_of(id)}; },
       [](const std::string&) { return waiting_read{true, 0}; });
 }
@@ -142,7 +142,7 @@ void user_state::find_room(const uuid& room) {
   auto& link = rooms[room];
   if (link.asking) return;
   link.asking = true;
-  self->request(svc.directory, caf::infinite, room_atom::value, room)
+  self->request(svc->directory, caf::infinite, room_atom::value, room)
       .then(
           [this, room](room_actor& handle) {
             auto& found = rooms[room];
@@ -198,7 +198,7 @@ refusal user_state::join(const session_actor& session, const uuid& family) {
     it->family = family;
     return {};
   }
-  const auto most = svc.settings->limits.connections_per_user;
+  const auto most = svc->settings->limits.connections_per_user;
   if (most > 0 && devices.size() >= most) return {code::overloaded, "you have too many connections"};
   devices.push_back({session, family});
   self->monitor(session);
