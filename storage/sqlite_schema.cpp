@@ -160,7 +160,13 @@ CREATE INDEX refreshes_expiring ON refreshes(expires_at);
 CREATE INDEX refreshes_by_family ON refreshes(family);
 )sql";
 
-constexpr std::array shipped{version_1, version_2};
+// A tenth and more of what a post writes, to find a room's newest commands: those are among the newest of
+// all.
+constexpr const char* version_3 = R"sql(
+DROP INDEX commands_by_seq;
+)sql";
+
+constexpr std::array shipped{version_1, version_2, version_3};
 
 constexpr std::int64_t maru_application_id = 0x6d617275; // "maru"
 
