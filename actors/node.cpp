@@ -6,7 +6,6 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/scheduler/coordinator.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <spdlog/spdlog.h>
@@ -64,7 +63,7 @@ constexpr unsigned life_bits = 16; // of the count of restarts below the epoch
 
 caf::actor_system_config& configured(loop_config& cfg, loops& on) {
   cfg.on = &on;
-  cfg.load<caf::scheduler::coordinator<loop_policy>>();
+  cfg.load<loop_coordinator>();
   cfg.set("scheduler.max-throughput", limits::actor_messages_in_a_row);
   cfg.set("scheduler.max-threads", on.count());
   return cfg;
