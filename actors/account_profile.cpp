@@ -111,8 +111,8 @@ void accounts_state::mark_revoked(const uuid& user, const uuid& family, std::int
 
 // The person's actor closes the family's connections.
 void accounts_state::notify(const uuid& user, const uuid& family, std::uint32_t attempt) {
-  if (!svc.directory) return;
-  self->request(svc.directory, caf::infinite, user_atom::value, user)
+  if (!svc->directory) return;
+  self->request(svc->directory, caf::infinite, user_atom::value, user)
       .then([this, family](const user_actor& found) { self->send(found, family); },
             [this, user, family, attempt](const caf::error& why) {
               if (attempt >= limits::notify_attempts_most)
@@ -193,8 +193,8 @@ void accounts_state::save_profile(ask_id ask, const storage::account_row& row, c
 
 // Sockets that are open bring the old name; whoever lives is told before the reply.
 void accounts_state::tell_name(const storage::account_row& row, std::function<void()> then) {
-  if (!svc.directory) return then();
-  self->request(svc.directory, caf::infinite, user_atom::value, row.id)
+  if (!svc->directory) return then();
+  self->request(svc->directory, caf::infinite, user_atom::value, row.id)
       .then(
           [this, then, name = row.display_name](const user_actor& found) {
             self->send(found, name);

@@ -53,7 +53,7 @@ refusal taken_name() { return {code::conflict, "this username is taken", 0}; }
 // --- sign-up ------------------------------------------------------------------------------------------
 
 void accounts_state::signup(ask_id ask, const api::signup& in) {
-  if (svc.settings->auth.signup != config::signup_mode::open)
+  if (svc->settings->auth.signup != config::signup_mode::open)
     return answer(ask, refusal{code::forbidden, "sign-up is not open on this server", 0});
   prepare(ask, in, [this, ask](storage::account_row& row) { create(ask, row); });
 }
@@ -212,7 +212,7 @@ storage::refresh_row accounts_state::refresh_row_of(const std::string& token, co
   row.hash = tokens::hash_of(token);
   row.family = family;
   row.account = user;
-  row.expires_at = now() + std::int64_t{svc.settings->auth.refresh_token_days} * limits::day_ms;
+  row.expires_at = now() + std::int64_t{svc->settings->auth.refresh_token_days} * limits::day_ms;
   return row;
 }
 
@@ -222,7 +222,7 @@ void accounts_state::answer_signed_in(ask_id ask, storage::account_row row, cons
   remember(row);
   api::signed_in out;
   out.access_token = keys.seal_access({row.id, family, now(), now() + access_life_ms()});
-  out.expires_in = svc.settings->auth.access_token_seconds;
+  out.expires_in = svc->settings->auth.access_token_seconds;
   out.refresh_token = refresh;
   out.user = profile_of(std::move(row)).user;
   answer(ask, std::move(out));

@@ -117,7 +117,7 @@ void accounts_state::commit(const uuid& owner, std::vector<storage::part> parts,
                             std::function<void(const storage::outcome&)> then) {
   const auto ticket = next_ticket++;
   commits[ticket] = std::move(then);
-  self->send(svc.store, storage::step{svc.under(owner), std::move(parts)}, ticket, commit_client{self});
+  self->send(svc->store, storage::step{svc->under(owner), std::move(parts)}, ticket, commit_client{self});
 }
 
 void accounts_state::commit_or_refuse(ask_id ask, const uuid& owner, std::vector<storage::part> parts,
@@ -166,15 +166,15 @@ void accounts_state::run_due() {
 }
 
 password_cost accounts_state::cost() const {
-  return {svc.settings->auth.argon2_memory_kib, svc.settings->auth.argon2_passes};
+  return {svc->settings->auth.argon2_memory_kib, svc->settings->auth.argon2_passes};
 }
 
 std::int64_t accounts_state::access_life_ms() const {
-  return std::int64_t{svc.settings->auth.access_token_seconds} * 1000;
+  return std::int64_t{svc->settings->auth.access_token_seconds} * 1000;
 }
 
-accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self, services svc,
-                                      std::shared_ptr<password_pool> pool) {
+accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self,
+                                      shared_services svc, std::shared_ptr<password_pool> pool) {
   end_on_exception(self, "accounts");
   auto& s = self->state;
   s.svc = std::move(svc);

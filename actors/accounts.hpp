@@ -85,7 +85,7 @@ struct accounts_state {
   static inline const char* name = "accounts";
 
   accounts_self::stateful_pointer<accounts_state> self;
-  services svc;
+  shared_services svc;
   std::shared_ptr<password_pool> pool;
 
   bool loaded = false, closing = false;
@@ -130,7 +130,7 @@ struct accounts_state {
   template <class Job, class Then>
   void on_pool(ask_id ask, Job job, Then then);
   [[nodiscard]] password_cost cost() const;
-  [[nodiscard]] std::int64_t now() const { return svc.time->unix_ms(); }
+  [[nodiscard]] std::int64_t now() const { return svc->time->unix_ms(); }
   [[nodiscard]] std::int64_t access_life_ms() const;
 
   // account_sessions.cpp: sign-up, login, refresh
@@ -183,8 +183,8 @@ struct accounts_state {
 api::profile profile_of(storage::account_row row);
 refusal taken_name();
 
-accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self, services svc,
-                                      std::shared_ptr<password_pool> pool);
+accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self,
+                                      shared_services svc, std::shared_ptr<password_pool> pool);
 
 // --- templates ----------------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ void accounts_state::read(Fetch fetch, Then then, std::function<void()> failed) 
   works[ticket] = {[then = std::move(then)](std::any& v) mutable { then(*std::any_cast<value>(&v)); },
                    std::move(failed)};
   read_into(
-      self, svc.store, caf::actor_cast<accounts_self>(self),
+      self, svc->store, caf::actor_cast<accounts_self>(self),
       [ticket, fetch = std::move(fetch)](storage::reader& from) {
         return accounts_work{ticket, fetch(from)};
       },

@@ -9,7 +9,7 @@
 namespace maru::actors {
 
 void agent_state::start() {
-  for (const auto& a : svc.settings->agents)
+  for (const auto& a : svc->settings->agents)
     if (a.name == who.agent) settings = a;
   mailbox = mailbox_of(who.room, who.agent);
   read_mailbox();
@@ -22,14 +22,14 @@ void agent_state::read_mailbox() {
   for (auto& q : queue)
     q.before_read = true;
   read_into(
-      self, svc.store, caf::actor_cast<agent_self>(self),
+      self, svc->store, caf::actor_cast<agent_self>(self),
       [mailbox = mailbox](storage::reader& from) {
         mailbox_read read;
         for (auto& e : from.entries(mailbox, limits::agent_questions_waiting))
           if (auto row = from.answer(e.id)) read.items.push_back({std::move(e), std::move(*row)});
         return read;
       },
-      [](const std::string&) { return mailbox_read{true, {}}; }, svc.under(who.room));
+      [](const std::string&) { return mailbox_read{true, {}}; }, svc->under(who.room));
 }
 
 void agent_state::read_anew() {
@@ -38,7 +38,7 @@ void agent_state::read_anew() {
 }
 
 void agent_state::take_mailbox(mailbox_read& read) {
-  svc.reach("agent.mailbox");
+  svc->reach("agent.mailbox");
   if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::mailbox);
   reading = false;
   std::deque<queued_question> now;
@@ -56,8 +56,8 @@ void agent_state::take_mailbox(mailbox_read& read) {
     // The agent before worked on the first and died over it. What else was begun in another life of the
     // process was lost with that; what was begun in this one comes straight from the room.
     const bool fatal = after_crash && !loaded && now.empty();
-    const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc.life);
-    if (fatal || lost) svc.counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
+    const bool lost = a.attempt > 0 && item.entry.body != std::to_string(svc->life);
+    if (fatal || lost) svc->counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
                    item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost});
     // The last is not waited for: it is buried at once.
@@ -78,7 +78,7 @@ void agent_state::take_mailbox(mailbox_read& read) {
 
 void agent_state::ordered(question_ordered& what) {
   ++busy;
-  svc.reach("agent.ordered");
+  svc->reach("agent.ordered");
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   // Where anything else is to be done, it takes its turn when it is enqueued.
   if (!loaded || reading || work || !queue.empty()) return;
@@ -90,7 +90,7 @@ void agent_state::ordered(question_ordered& what) {
 
 void agent_state::enqueued(const question_enqueued& what) {
   ++busy;
-  svc.reach("agent.enqueued");
+  svc->reach("agent.enqueued");
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   if (work && work->q.answer == what.answer) {
     if (work->ahead) return on_disk();
@@ -158,7 +158,7 @@ void agent_state::tick(const agent_tick& t) {
 void agent_state::find_room() {
   if (room || finding_room) return;
   finding_room = true;
-  self->request(svc.directory, caf::infinite, room_atom::value, who.room)
+  self->request(svc->directory, caf::infinite, room_atom::value, who.room)
       .then([this](room_actor& handle) { found_room(std::move(handle)); },
             [this](const caf::error&) {
               finding_room = false;
@@ -196,8 +196,8 @@ void agent_state::went_down(const caf::down_msg& down) {
   }
 }
 
-agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, services svc, agent_name who,
-                                bool after_crash) {
+agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, shared_services svc,
+                                agent_name who, bool after_crash) {
   end_on_exception(self, "agent " + who.room.str() + "/" + who.agent);
   auto& s = self->state;
   s.svc = std::move(svc);

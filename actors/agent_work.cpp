@@ -12,8 +12,8 @@ namespace maru::actors {
 
 const llm::provider* agent_state::model() const {
   if (!work || work->provider >= settings.providers.size()) return nullptr;
-  const auto it = svc.models->find(settings.providers[work->provider]);
-  return it == svc.models->end() ? nullptr : it->second.get();
+  const auto it = svc->models->find(settings.providers[work->provider]);
+  return it == svc->models->end() ? nullptr : it->second.get();
 }
 
 bool agent_state::continues() const {
@@ -24,8 +24,8 @@ bool agent_state::continues() const {
 // On its way to disk before anything is tried: the question may kill again before its attempt begins.
 void agent_state::count(const queued_question& q) {
   std::vector<storage::part> parts{
-      storage::defer_entry{mailbox, q.answer, svc.time->unix_ms(), q.failures, q.losses}};
-  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, next_ticket++,
+      storage::defer_entry{mailbox, q.answer, svc->time->unix_ms(), q.failures, q.losses}};
+  self->send(svc->store, storage::step{svc->under(who.room), std::move(parts)}, next_ticket++,
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
 }
 
@@ -51,7 +51,7 @@ std::uint32_t agent_state::wait_before() const {
 }
 
 void agent_state::take_up() {
-  svc.reach("agent.begin");
+  svc->reach("agent.begin");
   auto& w = *work;
   w.gate_open = !w.q.recovered && w.q.attempt > 0;
   w.attempt = std::max(1U, w.q.attempt + (w.q.recovered ? 1 : 0));
@@ -70,7 +70,7 @@ void agent_state::go_ahead(question_ordered& what) {
     return take_context(all);
   }
   read_into(
-      self, svc.store, caf::actor_cast<agent_self>(self),
+      self, svc->store, caf::actor_cast<agent_self>(self),
       [room = who.room, name = who.agent, answer = w.q.answer, parent = what.parent, last = std::move(last),
        budget = settings.context_tokens](storage::reader& from) {
         context_read read{answer, false, context_above(from, room, parent, name, budget), 0, {}};
@@ -100,7 +100,7 @@ void agent_state::read_context() {
   if (work->ahead) return wake_in(limits::commit_again_ms, agent_wake::context);
   const bool keep = work->q.recovered && continues();
   read_into(
-      self, svc.store, caf::actor_cast<agent_self>(self),
+      self, svc->store, caf::actor_cast<agent_self>(self),
       [room = who.room, name = who.agent, q = work->q, keep,
        budget = settings.context_tokens](storage::reader& from) {
         context_read read;
@@ -117,7 +117,7 @@ void agent_state::read_context() {
 }
 
 void agent_state::take_context(context_read& read) {
-  svc.reach("agent.context");
+  svc->reach("agent.context");
   if (!work || work->q.answer != read.answer || work->have_turns) return;
   auto& w = *work;
   if (read.failed) return wake_in(limits::commit_again_ms, agent_wake::context);
@@ -136,17 +136,18 @@ void agent_state::commit_begin() {
   std::vector<storage::part> parts;
   parts.push_back(storage::begin_attempt{w.q.answer, w.attempt, w.q.provider_failures});
   if (w.q.recovered)
-    parts.push_back(storage::defer_entry{mailbox, w.q.answer, svc.time->unix_ms(), w.q.failures, w.q.losses});
+    parts.push_back(
+        storage::defer_entry{mailbox, w.q.answer, svc->time->unix_ms(), w.q.failures, w.q.losses});
   if (w.base_bytes > 0)
     parts.push_back(
         storage::append_checkpoint{{w.q.answer, w.attempt, w.base_n, w.text.substr(0, w.base_bytes)}, 0});
   w.begin_ticket = next_ticket++;
-  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.begin_ticket,
+  self->send(svc->store, storage::step{svc->under(who.room), std::move(parts)}, w.begin_ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
 }
 
 void agent_state::committed(const commit_done& done) {
-  svc.reach("agent.committed");
+  svc->reach("agent.committed");
   if (done.how.why == storage::failure::fenced || done.how.why == storage::failure::fatal)
     return self->quit(caf::make_error(caf::sec::runtime_error, "store: " + done.how.detail));
   if (!work || done.ticket == 0) return;
@@ -181,7 +182,7 @@ void agent_state::open_gate() {
 void agent_state::call_model() {
   auto& w = *work;
   if (w.call != 0 || w.finish) return;
-  svc.reach("agent.call");
+  svc->reach("agent.call");
   start_call start;
   start.call = w.call = next_number++;
   start.provider = w.provider < settings.providers.size() ? settings.providers[w.provider] : "";
@@ -189,8 +190,8 @@ void agent_state::call_model() {
   start.what.turns = w.turns;
   start.what.prefix = w.text;
   start.what.max_tokens = settings.max_answer_tokens;
-  w.kept_at = svc.time->steady_ms();
-  self->request(svc.callers, caf::infinite, std::move(start),
+  w.kept_at = svc->time->steady_ms();
+  self->request(svc->callers, caf::infinite, std::move(start),
                 caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)))
       .then(
           [this, call = w.call](caller_actor& caller) {
@@ -210,7 +211,7 @@ void agent_state::call_model() {
 void agent_state::pieces(call_pieces& what) {
   if (!work || work->call != what.call) return;
   ++busy;
-  svc.reach("agent.pieces");
+  svc->reach("agent.pieces");
   auto& w = *work;
   pieces_made made{w.q.answer, w.attempt, 0, 0, ""};
   for (auto& p : what.pieces)
@@ -218,7 +219,7 @@ void agent_state::pieces(call_pieces& what) {
   made.count = static_cast<std::uint32_t>(what.pieces.size());
   made.n = w.n + made.count;
   w.n = made.n;
-  svc.counts->add(metric::answer_pieces, made.count);
+  svc->counts->add(metric::answer_pieces, made.count);
   w.text += made.text;
   if (w.gate_open && room) {
     w.state = answer_state::streaming;
@@ -230,7 +231,7 @@ void agent_state::pieces(call_pieces& what) {
 void agent_state::ended(const call_ended& what) {
   if (!work || work->call != what.call) return;
   ++busy;
-  svc.reach("agent.ended");
+  svc->reach("agent.ended");
   work->call = 0;
   work->caller = nullptr;
   if (what.how.what == llm::fault::none)
@@ -265,9 +266,9 @@ void agent_state::failed(const llm::outcome& how) {
     end.reason = std::string(llm::word(how.what));
     return ask_end(std::move(end));
   }
-  const auto wait = llm::retry_delay(m->options(), w.q.provider_failures + 1, how, svc.random());
+  const auto wait = llm::retry_delay(m->options(), w.q.provider_failures + 1, how, svc->random());
   ++w.attempt;
-  svc.counts->add(metric::answer_retries);
+  svc->counts->add(metric::answer_retries);
   w.gate_open = false;
   w.state = answer_state::recovering;
   if (continues()) {
@@ -297,7 +298,7 @@ void agent_state::ask_end(finish_answer how) {
 void agent_state::checkpoint() {
   auto& w = *work;
   if (!w.gate_open || w.n == w.kept_n || w.keep_ticket != 0 || w.keep_failed || !continues()) return;
-  const auto since = svc.time->steady_ms() - w.kept_at;
+  const auto since = svc->time->steady_ms() - w.kept_at;
   if (since < limits::checkpoint_ms && w.n - w.kept_n < limits::checkpoint_pieces) {
     if (w.checkpoint_set) return;
     w.checkpoint_set = true;
@@ -315,8 +316,8 @@ void agent_state::keep() {
   w.keep_ticket = next_ticket++;
   w.keep_n = w.n;
   w.keep_bytes = w.text.size();
-  w.kept_at = svc.time->steady_ms();
-  self->send(svc.store, storage::step{svc.under(who.room), std::move(parts)}, w.keep_ticket,
+  w.kept_at = svc->time->steady_ms();
+  self->send(svc->store, storage::step{svc->under(who.room), std::move(parts)}, w.keep_ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<agent_self>(self)));
 }
 

@@ -54,20 +54,20 @@ bool same_secret(const std::string& one, const std::string& other) {
 } // namespace
 
 void api_state::take(std::string& token, api::request& what, api::replied& tell) {
-  svc.reach("api.take");
+  svc->reach("api.take");
   const auto fail = [tell](const caf::error&) { tell(gone); };
-  const bool operator_asks = !svc.control_token.empty() && same_secret(token, svc.control_token);
+  const bool operator_asks = !svc->control_token.empty() && same_secret(token, svc->control_token);
   if (operator_asks && for_administrators(what)) return administer({}, what, std::move(tell));
   const bool accounts =
       std::holds_alternative<api::signup>(what) || std::holds_alternative<api::login>(what) ||
       std::holds_alternative<api::refresh>(what) || std::holds_alternative<api::logout>(what) ||
       std::holds_alternative<api::get_me>(what) || std::holds_alternative<api::change_me>(what);
   if (accounts) {
-    self->request(svc.accounts, caf::infinite, std::move(token), std::move(what))
+    self->request(svc->accounts, caf::infinite, std::move(token), std::move(what))
         .then([tell](api::reply& reply) { tell(std::move(reply)); }, fail);
     return;
   }
-  self->request(svc.accounts, caf::infinite, std::move(token))
+  self->request(svc->accounts, caf::infinite, std::move(token))
       .then(
           [this, what = std::move(what), tell](api::reply& reply) mutable {
             if (auto* who = std::get_if<identity>(&reply)) return serve(*who, what, std::move(tell));
@@ -93,7 +93,7 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
 
 void api_state::list_agents(const api::replied& tell) const {
   api::agents_view view;
-  for (const auto& a : svc.settings->agents)
+  for (const auto& a : svc->settings->agents)
     view.agents.push_back({a.name, a.model});
   tell(std::move(view));
 }
@@ -113,27 +113,27 @@ void api_state::list_rooms(const identity& who, const api::list_rooms& what, api
     tell(std::move(view));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };
-  self->send(svc.store, std::move(read));
+  self->send(svc->store, std::move(read));
 }
 
 void api_state::create_room(const identity& who, api::create_room& what, api::replied tell) {
   std::vector<std::string> agents;
-  if (!what.agents && !svc.settings->agents.empty()) agents.push_back(svc.settings->agents.front().name);
+  if (!what.agents && !svc->settings->agents.empty()) agents.push_back(svc->settings->agents.front().name);
   for (auto& a : what.agents.value_or(std::vector<std::string>{})) {
-    const auto& all = svc.settings->agents;
+    const auto& all = svc->settings->agents;
     if (std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; }))
       return tell(refusal{code::invalid_field, "agents: there is no agent '" + a + "'"});
     if (std::find(agents.begin(), agents.end(), a) == agents.end()) agents.push_back(std::move(a));
   }
-  const auto now = svc.time->unix_ms();
+  const auto now = svc->time->unix_ms();
   storage::room_row row{uuid::v7(now), std::move(what.title), std::move(agents), who.user, now, 0, 1, now};
   std::vector<storage::part> parts;
   parts.push_back(storage::create_room{row});
   parts.push_back(storage::add_member{{row.id, who.user, "owner", now, 0}});
   const auto ticket = next_ticket++;
-  const auto shard = svc.under(row.id);
+  const auto shard = svc->under(row.id);
   commits.emplace(ticket, api_commit{std::move(tell), api::room_view{std::move(row), {}, 0, 1, 0}});
-  self->send(svc.store, storage::step{shard, std::move(parts)}, ticket,
+  self->send(svc->store, storage::step{shard, std::move(parts)}, ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<api_actor>(self)));
 }
 
@@ -145,7 +145,7 @@ void api_state::get_room(const identity& who, const api::get_room& what, api::re
     tell(view_of(*found));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };
-  self->send(svc.store, std::move(read));
+  self->send(svc->store, std::move(read));
 }
 
 void api_state::get_events(const identity& who, const api::get_events& what, api::replied tell) {
@@ -163,7 +163,7 @@ void api_state::get_events(const identity& who, const api::get_events& what, api
     tell(std::move(view));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };
-  self->send(svc.store, std::move(read));
+  self->send(svc->store, std::move(read));
 }
 
 template <class Command>
@@ -175,7 +175,7 @@ void api_state::command(const identity& who, const uuid& room, Command what, api
   auto& link = users[who.user];
   ++link.under_way;
   if (link.handle) return self->send(link.handle, ticket, me, by, room, std::move(what));
-  self->request(svc.directory, caf::infinite, user_atom::value, who.user)
+  self->request(svc->directory, caf::infinite, user_atom::value, who.user)
       .then(
           [this, user = who.user, ticket, me, by, room, what = std::move(what)](user_actor& found) mutable {
             auto& known = users[user];
@@ -210,7 +210,7 @@ void api_state::committed(const commit_done& done) {
   if (node.empty()) return;
   if (!done.how) return node.mapped().tell(refusal_of(done.how.why));
   if (const auto* made = std::get_if<api::room_view>(&node.mapped().with))
-    self->send(svc.relay, room_news{made->room, {}, made->members, {{made->room.created_by, 0}}});
+    self->send(svc->relay, room_news{made->room, {}, made->members, {{made->room.created_by, 0}}});
   node.mapped().tell(std::move(node.mapped().with));
 }
 
@@ -229,8 +229,8 @@ void api_state::went_down(const caf::down_msg& down) {
 }
 
 void api_state::hello(connection_ptr from, identity who, hello_in what, std::uint32_t tries) {
-  if (!what.session) what.session = uuid::v7(svc.time->unix_ms());
-  self->request(svc.directory, caf::infinite, session_atom::value, *what.session)
+  if (!what.session) what.session = uuid::v7(svc->time->unix_ms());
+  self->request(svc->directory, caf::infinite, session_atom::value, *what.session)
       .then(
           [this, from, who, what, tries](const session_actor& found) {
             self->request(found, caf::infinite, socket_attached{from, who, what.client})
@@ -244,7 +244,7 @@ void api_state::hello(connection_ptr from, identity who, hello_in what, std::uin
           [from](const caf::error&) { from->close(close_code::overloaded); });
 }
 
-api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, services svc) {
+api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, shared_services svc) {
   end_on_exception(self, "api");
   auto& s = self->state;
   s.svc = std::move(svc);

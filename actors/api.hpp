@@ -29,7 +29,7 @@ struct api_state {
   static inline const char* name = "api";
 
   api_actor::stateful_pointer<api_state> self;
-  services svc;
+  shared_services svc;
   std::uint64_t next_ticket = 1;
   std::map<std::uint64_t, api_command> commands;
   std::map<std::uint64_t, api_commit> commits;
@@ -55,6 +55,6 @@ struct api_state {
   void went_down(const caf::down_msg& down);
 };
 
-api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, services svc);
+api_actor::behavior_type api_service(api_actor::stateful_pointer<api_state> self, shared_services svc);
 
 } // namespace maru::actors

@@ -32,7 +32,7 @@ void api_state::administer(const person& by, api::request& what, api::replied te
   if (std::holds_alternative<api::get_tree>(what)) return tree(std::move(tell));
   if (std::holds_alternative<api::may_observe>(what)) return tell(api::nothing{});
   if (const auto* r = std::get_if<api::list_users>(&what)) return list_users(*r, std::move(tell));
-  self->request(svc.accounts, caf::infinite, by, std::move(what))
+  self->request(svc->accounts, caf::infinite, by, std::move(what))
       .then([tell](api::reply& reply) { tell(std::move(reply)); }, [tell](const caf::error&) { tell(gone); });
 }
 
@@ -58,11 +58,11 @@ void api_state::list_users(const api::list_users& what, api::replied tell) {
     tell(std::move(view));
   };
   read.failed = [tell](const std::string&) { tell(refusal_of(storage::failure::unavailable)); };
-  self->send(svc.store, std::move(read));
+  self->send(svc->store, std::move(read));
 }
 
 void api_state::tree(api::replied tell) {
-  self->request(svc.root, caf::infinite, tree_atom::value)
+  self->request(svc->root, caf::infinite, tree_atom::value)
       .then([this,
              tell](const std::vector<child_health>& children) { tree_of(0, json_of(children).dump(), tell); },
             [tell](const caf::error&) { tell(gone); });
@@ -71,7 +71,7 @@ void api_state::tree(api::replied tell) {
 // The nurseries' own children, one nursery after the other.
 void api_state::tree_of(std::size_t at, std::string json, api::replied tell) {
   const std::vector<std::pair<std::string, nursery_actor>> nurseries{
-      {"rooms", svc.rooms}, {"agents", svc.agents}, {"users", svc.users}, {"sessions", svc.sessions}};
+      {"rooms", svc->rooms}, {"agents", svc->agents}, {"users", svc->users}, {"sessions", svc->sessions}};
   if (at == nurseries.size()) return tell(api::tree_view{std::move(json)});
   self->request(nurseries[at].second, caf::infinite, tree_atom::value)
       .then(

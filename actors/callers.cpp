@@ -14,14 +14,14 @@ struct caller_state {
 };
 
 // The stream's own thread tells the agent; the caller is there to be ended, and to end with its agent.
-caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> self, services svc,
+caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> self, shared_services svc,
                                    start_call what, agent_actor agent) {
   end_on_exception(self, "caller");
   self->monitor(agent);
   self->set_down_handler([self](const caf::down_msg&) { self->quit(); });
   const auto number = what.call;
-  const auto provider = svc.models->find(what.provider);
-  if (provider == svc.models->end()) {
+  const auto provider = svc->models->find(what.provider);
+  if (provider == svc->models->end()) {
     llm::outcome none;
     none.what = llm::fault::unreachable;
     none.detail = "provider '" + what.provider + "' is not configured";
@@ -37,7 +37,7 @@ caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> 
       caf::anon_send(agent, call_ended{number, std::move(how)});
       caf::anon_send(me, cancel_call{number});
     };
-    svc.reach("caller.start");
+    svc->reach("caller.start");
     self->state.running = provider->second->start(std::move(what.what), std::move(tell));
   }
   return {[self](const cancel_call&) { self->quit(); }};
@@ -45,7 +45,7 @@ caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> 
 
 } // namespace
 
-callers_actor::behavior_type callers(callers_actor::pointer self, services svc) {
+callers_actor::behavior_type callers(callers_actor::pointer self, shared_services svc) {
   end_on_exception(self, "callers");
   return {
       [self, svc](start_call& what, const agent_actor& agent) -> caller_actor {

@@ -17,11 +17,11 @@ constexpr double in_seconds(std::int64_t ms) { return static_cast<double>(ms) / 
 } // namespace
 
 std::size_t observer_state::kind_of(std::string_view name) const {
-  return svc.counts->at(metric::actors, name);
+  return svc->counts->at(metric::actors, name);
 }
 
 void observer_state::take(observed tell) {
-  svc.reach("observer.take");
+  svc->reach("observer.take");
   asking.push_back(std::move(tell));
   if (!running) start_round();
 }
@@ -40,12 +40,12 @@ void observer_state::start_round() {
 }
 
 void observer_state::ask_root() {
-  const auto root = caf::actor_cast<caf::strong_actor_ptr>(svc.root);
+  const auto root = caf::actor_cast<caf::strong_actor_ptr>(svc->root);
   kinds[kind_of("supervisor")].alive = 1;
   ask(kind_of("supervisor"), root);
   if (!lists.insert("").second) return;
   ++awaited;
-  self->request(svc.root, caf::infinite, children_atom::value)
+  self->request(svc->root, caf::infinite, children_atom::value)
       .then(
           [this, of = round](const std::vector<named_actor>& children) {
             lists.erase("");
@@ -89,7 +89,7 @@ void observer_state::ask(std::size_t kind, const caf::strong_actor_ptr& who) {
   const auto address = caf::actor_cast<caf::actor_addr>(who);
   if (under_way.size() >= limits::probes_under_way) return;
   kinds[kind].probed = true;
-  if (!under_way.emplace(address, probe{kind, svc.time->steady_ms()}).second) return;
+  if (!under_way.emplace(address, probe{kind, svc->time->steady_ms()}).second) return;
   ++awaited;
   self->request(caf::actor_cast<caf::actor>(who), caf::infinite, probe_atom::value)
       .then([this, address,
@@ -101,21 +101,21 @@ void observer_state::answered(const caf::actor_addr& who, std::uint64_t of_round
   const auto found = under_way.extract(who);
   if (running && !found.empty()) {
     auto& kind = kinds[found.mapped().kind];
-    kind.wait_ms = std::max(kind.wait_ms, svc.time->steady_ms() - found.mapped().sent);
+    kind.wait_ms = std::max(kind.wait_ms, svc->time->steady_ms() - found.mapped().sent);
     kind.messages = std::max(kind.messages, messages);
   }
   came(of_round);
 }
 
 void observer_state::read_store() {
-  const auto now = svc.time->steady_ms();
+  const auto now = svc->time->steady_ms();
   if (reading_store || (has_last && now - read_at < limits::observed_store_ms)) return;
   reading_store = true;
   read_at = now;
   ++awaited;
   read_into(
-      self, svc.store, caf::actor_cast<observer_self>(self),
-      [of = round, now = svc.time->unix_ms()](storage::reader& from) {
+      self, svc->store, caf::actor_cast<observer_self>(self),
+      [of = round, now = svc->time->unix_ms()](storage::reader& from) {
         return store_observed{of, false, from.observe(now), process_readings()};
       },
       [of = round](const std::string&) { return store_observed{of, true, {}, process_readings()}; });
@@ -136,7 +136,7 @@ void observer_state::finish() {
 }
 
 void observer_state::add_kinds(std::vector<reading>& to) {
-  const auto now = svc.time->steady_ms();
+  const auto now = svc->time->steady_ms();
   for (const auto& [who, p] : under_way)
     kinds[p.kind].wait_ms = std::max(kinds[p.kind].wait_ms, now - p.sent);
   for (const auto& [at, kind] : kinds) {
@@ -149,7 +149,7 @@ void observer_state::add_kinds(std::vector<reading>& to) {
 
 void observer_state::add_store(std::vector<reading>& to) const {
   const auto add = [&](metric what, auto value) { to.push_back({what, static_cast<double>(value)}); };
-  const auto now = svc.db->count();
+  const auto now = svc->db->count();
   add(metric::store_waiting_steps, now.queued_steps);
   add(metric::store_waiting_bytes, now.queued_bytes);
   add(metric::store_waiting_reads, now.queued_reads);
@@ -158,11 +158,11 @@ void observer_state::add_store(std::vector<reading>& to) const {
   if (!has_last || last.failed) return;
   const auto& seen = last.what;
   add(metric::mailbox_entries, seen.entries);
-  const auto due = seen.due_since ? std::max<std::int64_t>(0, svc.time->unix_ms() - *seen.due_since) : 0;
+  const auto due = seen.due_since ? std::max<std::int64_t>(0, svc->time->unix_ms() - *seen.due_since) : 0;
   add(metric::mailbox_oldest_due, in_seconds(due));
-  std::map<std::size_t, double> dead{{svc.counts->at(metric::mailbox_dead_letters, "poison"), 0}};
+  std::map<std::size_t, double> dead{{svc->counts->at(metric::mailbox_dead_letters, "poison"), 0}};
   for (const auto& [reason, count] : seen.dead_by_reason)
-    dead[svc.counts->at(metric::mailbox_dead_letters, reason)] += static_cast<double>(count);
+    dead[svc->counts->at(metric::mailbox_dead_letters, reason)] += static_cast<double>(count);
   for (const auto& [at, count] : dead)
     to.push_back({metric::mailbox_dead_letters, count, at});
   add(metric::answers_unfinished, seen.unfinished);
@@ -171,8 +171,8 @@ void observer_state::add_store(std::vector<reading>& to) const {
   add(metric::store_disk_free_bytes, seen.disk_free_bytes);
 }
 
-observer_self::behavior_type observer(observer_self::stateful_pointer<observer_state> self, services svc,
-                                      std::function<std::size_t()> passwords_waiting) {
+observer_self::behavior_type observer(observer_self::stateful_pointer<observer_state> self,
+                                      shared_services svc, std::function<std::size_t()> passwords_waiting) {
   end_on_exception(self, "observer");
   auto& s = self->state;
   s.svc = std::move(svc);

@@ -11,7 +11,7 @@
 namespace maru::actors {
 
 void relay_state::begin(watch_room& what, const relay_client& from) {
-  svc.reach("relay.watch");
+  svc->reach("relay.watch");
   auto& room = rooms[what.room];
   room.owner = std::move(what.owner);
   const auto socket = what.socket->id();
@@ -120,7 +120,7 @@ void relay_state::break_off(watch& to) {
   self->send(to.client, watch_broken{to.subscription, to.seq});
 }
 
-relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, services svc) {
+relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, shared_services svc) {
   end_on_exception(self, "relay");
   auto& s = self->state;
   s.svc = std::move(svc);
@@ -135,15 +135,15 @@ relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, 
       [&s](socket_joined& what) { s.join(what); },
       [&s](const socket_gone& what) { s.gone(what.connection); },
       [&s](const frame_head& head, const event_fact& fact, room_news& news) {
-        s.spread(head, fact.seq, [&] { return s.svc.codec->event(head.room, fact); });
+        s.spread(head, fact.seq, [&] { return s.svc->codec->event(head.room, fact); });
         s.note_event(fact, news);
       },
       [&s](room_news& what) { s.note(std::move(what), false); },
       [&s](const frame_head& head, const answer_fact& fact) {
-        s.spread(head, 0, [&] { return s.svc.codec->answer(head.room, fact); });
+        s.spread(head, 0, [&] { return s.svc->codec->answer(head.room, fact); });
       },
       [&s](const frame_head& head, const delta_fact& fact) {
-        s.spread(head, 0, [&] { return s.svc.codec->delta(head.room, fact); });
+        s.spread(head, 0, [&] { return s.svc->codec->delta(head.room, fact); });
       },
       [&s](const relay_tick& tick) { s.tick(tick.why); },
   };

@@ -50,7 +50,7 @@ void relay_state::note_event(const event_fact& fact, room_news& what) {
 
 // The newest state wins. `whole`: all members are in it; otherwise those it names are added.
 void relay_state::note(room_news what, bool whole) {
-  svc.reach("relay.news");
+  svc->reach("relay.news");
   if (!whole && !news.contains(what.row.id) && !somebody_waits(what)) return;
   const auto [it, fresh] = news.try_emplace(what.row.id);
   auto& kept = it->second;
@@ -111,7 +111,7 @@ void relay_state::tell(const room_news& what) {
     for (const auto& socket : here->second) {
       if (watching.contains(socket->id())) continue;
       auto& out = frames[view.read];
-      if (!out) out = svc.codec->room(view);
+      if (!out) out = svc->codec->room(view);
       socket->push(out);
     }
   }

@@ -11,7 +11,7 @@
 namespace maru::actors {
 
 void room_state::start() {
-  life = static_cast<std::uint64_t>(svc.random() * static_cast<double>(1ULL << 53));
+  life = static_cast<std::uint64_t>(svc->random() * static_cast<double>(1ULL << 53));
   load();
 }
 
@@ -21,15 +21,15 @@ void room_state::load() {
   // A refused commit is often the first of many resends: then all that can be remembered is read.
   const auto commands = number == 1 ? limits::room_commands_at_start : limits::room_recent_commands;
   read_into(
-      self, svc.store, caf::actor_cast<room_self>(self),
+      self, svc->store, caf::actor_cast<room_self>(self),
       [room = id, number, commands](storage::reader& from) {
         return room_read{number, "", from.image(room, commands)};
       },
-      [number](std::string why) { return room_read{number, std::move(why), {}}; }, svc.under(id));
+      [number](std::string why) { return room_read{number, std::move(why), {}}; }, svc->under(id));
 }
 
 void room_state::take_image(room_read& read) {
-  svc.reach("room.load");
+  svc->reach("room.load");
   if (read.number != loads) return;
   if (!read.failed.empty()) {
     spdlog::warn("room {} cannot be read: {}", id.str(), read.failed);
@@ -116,7 +116,7 @@ void room_state::take_unfinished(const storage::room_image& image) {
 
 void room_state::subscribe(std::uint64_t ticket, const room_subscriber& from, const person& by,
                            const relay_actor& relay) {
-  svc.reach("room.subscribe");
+  svc->reach("room.subscribe");
   if (!loaded) {
     if (held_subscribers.size() >= limits::room_commits_under_way)
       return self->send(from,
@@ -186,7 +186,7 @@ void room_state::went_down(const caf::down_msg& down) {
   }
 }
 
-room_self::behavior_type room(room_self::stateful_pointer<room_state> self, services svc, uuid id) {
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id) {
   end_on_exception(self, "room " + id.str());
   auto& s = self->state;
   s.svc = std::move(svc);

@@ -31,7 +31,7 @@ void room_state::wake(const std::string& agent, question_enqueued what) {
   link.waiting.push_back(std::move(what));
   if (link.asking) return;
   link.asking = true;
-  self->request(svc.directory, caf::infinite, agent_name{id, agent})
+  self->request(svc->directory, caf::infinite, agent_name{id, agent})
       .then([this, agent](agent_actor& handle) { linked(agent, std::move(handle)); },
             [this, agent](const caf::error&) {
               // The sweeper finds the entry in the mailbox.
@@ -91,7 +91,7 @@ void room_state::heard(const uuid& answer, live_answer& live) {
 
 void room_state::begun(answer_begun& what) {
   ++busy;
-  svc.reach("room.begun");
+  svc->reach("room.begun");
   const auto it = answers.find(what.answer);
   if (it == answers.end() || it->second.ending || what.attempt < it->second.fact.attempt) return;
   auto& fact = it->second.fact;
@@ -106,13 +106,13 @@ void room_state::begun(answer_begun& what) {
 // Pieces of an older attempt, or after the end was ordered, are dropped: nothing follows an end.
 void room_state::pieces(pieces_made& what) {
   ++busy;
-  svc.reach("room.pieces");
+  svc->reach("room.pieces");
   const auto it = answers.find(what.answer);
   if (it == answers.end() || it->second.ending) return;
   auto& fact = it->second.fact;
   if (what.attempt != fact.attempt || what.n - what.count != fact.n) return;
   if (!std::exchange(it->second.spoke, true) && it->second.asked_at > 0)
-    svc.counts->observe(metric::answer_first_piece_seconds, seconds_since(it->second));
+    svc->counts->observe(metric::answer_first_piece_seconds, seconds_since(it->second));
   fact.state = answer_state::streaming;
   fact.n = what.n;
   fact.text += what.text;

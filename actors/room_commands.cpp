@@ -45,7 +45,7 @@ std::vector<std::string> room_state::agents_meant(const post_message& what) cons
 }
 
 result<std::vector<std::string>> room_state::agents_asked(const post_message& what) const {
-  const auto& all = svc.settings->agents;
+  const auto& all = svc->settings->agents;
   auto names = agents_meant(what);
   const auto is_gone = [&](const auto& a) {
     return std::none_of(all.begin(), all.end(), [&](const auto& c) { return c.name == a; });
@@ -73,7 +73,7 @@ refusal room_state::no_place_for(const std::vector<std::string>& agents) const {
 }
 
 void room_state::post(post_request what) {
-  svc.reach("room.post");
+  svc->reach("room.post");
   if (missing || !is_member(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
   if (const auto it = behind.find(what.by.id); it != behind.end() && !what.references_known) {
@@ -133,7 +133,7 @@ bool room_state::check_references(post_request& what) {
   const auto reply_to = ask_reply ? std::optional(what.what.reply_to) : std::nullopt;
   aside.emplace(number, std::move(what));
   read_into(
-      self, svc.store, caf::actor_cast<room_self>(self),
+      self, svc->store, caf::actor_cast<room_self>(self),
       [room = id, number, parent, reply_to](storage::reader& from) {
         references_read read{number, false, true, true};
         if (parent) {
@@ -174,7 +174,7 @@ void room_state::refuse_unless_taken(post_request what, refusal why) {
   const auto key = command_key{what.by.id, what.what.key};
   aside.emplace(number, std::move(what));
   read_into(
-      self, svc.store, caf::actor_cast<room_self>(self),
+      self, svc->store, caf::actor_cast<room_self>(self),
       [number, room = id, key](storage::reader& from) {
         return taken_read{number, false, from.command(room, key.author, key.id)};
       },
@@ -204,7 +204,7 @@ void room_state::order(post_request what) {
   o.key = command_key{what.by.id, message.key};
   o.mark = mark_of(message, agents_meant(message), parent.value_or(uuid{}));
   o.event = next_event("message", "user", what.by.id, what.by.name);
-  const auto now = svc.time->unix_ms();
+  const auto now = svc->time->unix_ms();
   for (const auto& a : *agents)
     o.answers.push_back({uuid::v7(now), a});
   o.event.data = event_data::message(message, parent, o.answers);
@@ -225,7 +225,7 @@ void room_state::order(post_request what) {
     entry.mailbox = mailbox_of(id, a.agent);
     entry.id = a.answer;
     entry.kind = "question";
-    entry.body = std::to_string(svc.life);
+    entry.body = std::to_string(svc->life);
     entry.enqueued_at = entry.visible_at = now;
     parts.push_back(storage::enqueue{std::move(entry)});
   }
@@ -235,7 +235,7 @@ void room_state::order(post_request what) {
 }
 
 void room_state::stop(stop_request what) {
-  svc.reach("room.stop");
+  svc->reach("room.stop");
   if (missing || !is_member(what.by.id))
     return refuse(what.waiters, {code::not_found, "there is no such room for you"});
   const auto mark = mark_of_stop(what.what.answer);
@@ -256,7 +256,7 @@ void room_state::read_end(stop_request what) {
   const auto answer = what.what.answer;
   aside.emplace(number, std::move(what));
   read_into(
-      self, svc.store, caf::actor_cast<room_self>(self),
+      self, svc->store, caf::actor_cast<room_self>(self),
       [number, answer](storage::reader& from) { return ended_read{number, false, from.answer(answer)}; },
       [number](const std::string&) { return ended_read{number, true, {}}; });
 }

@@ -35,7 +35,7 @@ std::uint32_t& tries_of(room_request& what) {
 
 event_fact room_state::next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
                                   const std::string& author_name) {
-  const auto now = svc.time->unix_ms();
+  const auto now = svc->time->unix_ms();
   return {next_seq++, uuid::v7(now), kind, now, author_kind, author, author_name, ""};
 }
 
@@ -49,7 +49,7 @@ storage::event_row room_state::row_of(const event_fact& fact, std::optional<uuid
 void room_state::commit(ordered what, std::vector<storage::part> parts) {
   what.ticket = next_ticket++;
   if (what.key) keys_under_way[*what.key] = what.ticket;
-  self->send(svc.store, storage::step{svc.under(id), std::move(parts)}, what.ticket,
+  self->send(svc->store, storage::step{svc->under(id), std::move(parts)}, what.ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<room_self>(self)));
   under_way.push_back(std::move(what));
 }
@@ -58,7 +58,7 @@ void room_state::committed(commit_done& done) {
   if (auto marks = being_saved.extract(done.ticket); !marks.empty())
     return saved(std::move(marks.mapped()), done.how);
   ++busy;
-  svc.reach("room.committed");
+  svc->reach("room.committed");
   const auto it = std::find_if(under_way.begin(), under_way.end(),
                                [&](const ordered& o) { return o.ticket == done.ticket; });
   if (it == under_way.end()) return;
@@ -101,7 +101,7 @@ void room_state::publish_question(ordered& what) {
                                     [&](const auto& other) { return other.second.fact.agent == a.agent; });
     auto& live = answers[a.answer];
     live.asker = by.id;
-    live.asked_at = svc.time->steady_ms();
+    live.asked_at = svc->time->steady_ms();
     live.fact = {
         a.answer, what.event.id, a.agent, 1, first ? answer_state::thinking : answer_state::queued, 0, ""};
     tell(live.fact);
@@ -124,7 +124,7 @@ void room_state::publish_end(ordered& what) {
 }
 
 void room_state::count_end_of(const live_answer& live, const room_request& what) {
-  auto& counts = *svc.counts;
+  auto& counts = *svc->counts;
   std::string_view how = "stopped";
   if (const auto* finished = std::get_if<finish_request>(&what)) {
     const auto& end = finished->how;
@@ -141,11 +141,11 @@ void room_state::count_end_of(const live_answer& live, const room_request& what)
 }
 
 double room_state::seconds_since(const live_answer& live) const {
-  return static_cast<double>(svc.time->steady_ms() - live.asked_at) / 1000;
+  return static_cast<double>(svc->time->steady_ms() - live.asked_at) / 1000;
 }
 
 void room_state::finish(finish_request what) {
-  svc.reach("room.finish");
+  svc->reach("room.finish");
   const auto it = answers.find(what.how.answer);
   if (it == answers.end() || it->second.ending || what.how.attempt < it->second.fact.attempt) return;
   auto& live = it->second;

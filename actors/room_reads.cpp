@@ -11,8 +11,8 @@ namespace maru::actors {
 
 // However it ends, what was read is kept; the next life reads behind this step.
 room_state::~room_state() {
-  if (unsaved.empty() || missing || !svc.store) return;
-  caf::anon_send(svc.store, storage::step{svc.under(id), {storage::mark_read{id, std::move(unsaved)}}},
+  if (unsaved.empty() || missing || !svc->store) return;
+  caf::anon_send(svc->store, storage::step{svc->under(id), {storage::mark_read{id, std::move(unsaved)}}},
                  std::uint64_t{0}, commit_client{});
 }
 
@@ -30,8 +30,8 @@ void room_state::tell_event(const event_fact& fact) {
   const frame_head head{id, life, ++frame};
   auto news = news_for(members);
   for (const auto& relay : relays)
-    if (!(relay == svc.relay)) self->send(relay, head, fact, news);
-  self->send(svc.relay, head, fact, std::move(news));
+    if (!(relay == svc->relay)) self->send(relay, head, fact, news);
+  self->send(svc->relay, head, fact, std::move(news));
 }
 
 room_news room_state::news_for(roster readers) const {
@@ -80,9 +80,9 @@ void room_state::note_unsaved(const storage::read_mark& what) {
 
 void room_state::save_reads() {
   if (unsaved.empty() || missing) return;
-  svc.reach("room.reads");
+  svc->reach("room.reads");
   const auto ticket = next_ticket++;
-  self->send(svc.store, storage::step{svc.under(id), {storage::mark_read{id, unsaved}}}, ticket,
+  self->send(svc->store, storage::step{svc->under(id), {storage::mark_read{id, unsaved}}}, ticket,
              caf::actor_cast<commit_client>(caf::actor_cast<room_self>(self)));
   being_saved.emplace(ticket, std::exchange(unsaved, {}));
 }

@@ -7,19 +7,19 @@
 
 namespace maru::actors {
 
-scheduler_actor::behavior_type scheduler(scheduler_actor::pointer self, services svc) {
+scheduler_actor::behavior_type scheduler(scheduler_actor::pointer self, shared_services svc) {
   end_on_exception(self, "scheduler");
   self->send(self, sweep_atom::value);
   return {
       [self, svc](const sweep_read& read) {
         for (const auto& mailbox : read.mailboxes)
-          if (auto name = agent_of(mailbox)) self->send(svc.directory, std::move(*name), true);
+          if (auto name = agent_of(mailbox)) self->send(svc->directory, std::move(*name), true);
         self->delayed_send(self, std::chrono::milliseconds(limits::sweep_ms), sweep_atom::value);
       },
       [self, svc](sweep_atom) {
         read_into(
-            self, svc.store, caf::actor_cast<scheduler_actor>(self),
-            [now = svc.time->unix_ms()](storage::reader& from) {
+            self, svc->store, caf::actor_cast<scheduler_actor>(self),
+            [now = svc->time->unix_ms()](storage::reader& from) {
               return sweep_read{from.mailboxes_due(now, limits::mailboxes_per_sweep)};
             },
             [](const std::string&) { return sweep_read{}; });

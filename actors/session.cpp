@@ -33,12 +33,12 @@ session_actor handle(session_self::pointer self) {
 // However it ends, nobody is left talking to a socket that nothing listens to.
 session_state::~session_state() {
   if (!socket) return;
-  caf::anon_send(svc.relay, socket_gone{socket->id()});
+  caf::anon_send(svc->relay, socket_gone{socket->id()});
   socket->close(close_code::overloaded);
 }
 
 void session_state::attach(socket_attached& what) {
-  svc.reach("session.attach");
+  svc->reach("session.attach");
   if (known && (who.user != what.who.user || who.family != what.who.family))
     return what.socket->close(close_code::forbidden);
   if (socket) {
@@ -55,7 +55,7 @@ void session_state::attach(socket_attached& what) {
 
 void session_state::find_user() {
   if (user) return join();
-  self->request(svc.directory, caf::infinite, user_atom::value, who.user)
+  self->request(svc->directory, caf::infinite, user_atom::value, who.user)
       .then(
           [this, connection = socket->id()](user_actor& found) {
             if (!socket || socket->id() != connection) return;
@@ -85,7 +85,7 @@ void session_state::join() {
 
 // From here on the user's actor tells of a revocation; one that came before is asked for.
 void session_state::check_family() {
-  self->request(svc.accounts, caf::infinite, who.family)
+  self->request(svc->accounts, caf::infinite, who.family)
       .then(
           [this, connection = socket->id()](const api::reply& how) {
             if (!socket || socket->id() != connection) return;
@@ -100,8 +100,8 @@ void session_state::check_family() {
 void session_state::welcome() {
   if (!socket) return;
   // A stream of one room has no list beside it.
-  self->send(svc.relay, socket_joined{socket, who.user, socket->may_continue()});
-  socket->push(svc.codec->welcome({id, who.user, who.username, who.display_name}));
+  self->send(svc->relay, socket_joined{socket, who.user, socket->may_continue()});
+  socket->push(svc->codec->welcome({id, who.user, who.username, who.display_name}));
   socket->attach(std::make_shared<port>(handle(self)));
 }
 
@@ -123,7 +123,7 @@ void session_state::lose(std::uint64_t connection) {
 }
 
 void session_state::forget_rooms() {
-  self->send(svc.relay, socket_gone{socket->id()});
+  self->send(svc->relay, socket_gone{socket->id()});
   to_replay.clear();
   page_drains = false;
   for (auto& [room, sub] : open_rooms)
@@ -141,7 +141,7 @@ void session_state::end(close_code why) {
 }
 
 void session_state::take(socket_frame& what) {
-  svc.reach("session.frame");
+  svc->reach("session.frame");
   if (!socket || socket->id() != what.connection) return;
   if (auto* s = std::get_if<send_in>(&what.in)) return send(*s, what.bytes);
   if (auto* s = std::get_if<stop_in>(&what.in)) return stop(*s, what.bytes);
@@ -168,13 +168,13 @@ void session_state::done(const command_done& how) {
   if (node.empty() || !socket || socket->id() != node.mapped().connection) return;
   const auto& command = node.mapped();
   if (how.why) return refuse(command.id, how.why, command.bytes);
-  socket->answer(svc.codec->ack({command.id, command.room, how.seq, how.event, how.duplicate, how.answers}),
+  socket->answer(svc->codec->ack({command.id, command.room, how.seq, how.event, how.duplicate, how.answers}),
                  command.bytes);
 }
 
 void session_state::refuse(const std::string& command, const refusal& why, std::size_t bytes) {
-  svc.counts->add_at(metric::commands_refused, static_cast<std::size_t>(why.why));
-  socket->answer(svc.codec->error(command, why), bytes);
+  svc->counts->add_at(metric::commands_refused, static_cast<std::size_t>(why.why));
+  socket->answer(svc->codec->error(command, why), bytes);
 }
 
 void session_state::went_down(const caf::down_msg& down) {
@@ -187,10 +187,10 @@ void session_state::went_down(const caf::down_msg& down) {
   }
 }
 
-session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc,
+session_self::behavior_type session(session_self::stateful_pointer<session_state> self, shared_services svc,
                                     uuid id) {
-  end_on_exception(self, "session " + id.str());
   auto& s = self->state;
+  end_on_exception(self, [&s] { return "session " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });

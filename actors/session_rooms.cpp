@@ -46,12 +46,12 @@ void session_state::find_room(subscription& sub) {
     auto* s = find(number);
     if (s == nullptr || !socket) return;
     self->send(
-        svc.relay,
+        svc->relay,
         watch_room{s->room, number, socket, caf::actor_cast<caf::strong_actor_ptr>(s->owner), s->next > 0},
         caf::actor_cast<relay_client>(caf::actor_cast<session_self>(self)));
   };
   if (sub.owner) return watch();
-  self->request(svc.directory, caf::infinite, room_atom::value, sub.room)
+  self->request(svc->directory, caf::infinite, room_atom::value, sub.room)
       .then(
           [this, number, watch](room_actor& owner) {
             auto* s = find(number);
@@ -72,11 +72,11 @@ void session_state::start_watch(const watching& what) {
   // After a fallen room the relay knows how far the live frames came.
   if (sub->next > 0) sub->after = std::max(what.seq, sub->next - 1);
   self->send(sub->owner, sub->number, caf::actor_cast<room_subscriber>(caf::actor_cast<session_self>(self)),
-             by(), svc.relay);
+             by(), svc->relay);
 }
 
 void session_state::start_replay(room_snapshot& what) {
-  svc.reach("session.snapshot");
+  svc->reach("session.snapshot");
   auto* sub = find(what.ticket);
   if (sub == nullptr || !socket) return;
   if (what.why) {
@@ -90,7 +90,7 @@ void session_state::start_replay(room_snapshot& what) {
     if (owes)
       refuse("", why, bytes);
     else
-      socket->push(svc.codec->error("", why));
+      socket->push(svc->codec->error("", why));
     return;
   }
   sub->snapshot = std::move(what);
@@ -98,7 +98,7 @@ void session_state::start_replay(room_snapshot& what) {
   const auto last_few = snap.head > limits::open_default_events ? snap.head - limits::open_default_events : 0;
   const auto after = std::min(sub->after.value_or(last_few), snap.head);
   sub->next = std::max(after + 1, snap.floor);
-  const auto opened = svc.codec->opened({sub->room, snap.head, sub->next, snap.floor, snap.answers});
+  const auto opened = svc->codec->opened({sub->room, snap.head, sub->next, snap.floor, snap.answers});
   if (sub->owes)
     socket->answer(opened, sub->credit);
   else
@@ -122,7 +122,7 @@ void session_state::read_page() {
   page_under_way = true;
   const auto& sub = *next;
   read_into(
-      self, svc.store, caf::actor_cast<session_self>(self),
+      self, svc->store, caf::actor_cast<session_self>(self),
       [number = sub.number, room = sub.room, after = sub.next - 1](storage::reader& from) {
         return replay_read{number, false,
                            from.events_after(room, after, limits::replay_page, limits::replay_page_bytes)};
@@ -140,7 +140,7 @@ void session_state::replay(const replay_read& what) {
   }
   for (const auto& e : what.events) {
     if (e.seq > sub->snapshot.head) break;
-    socket->push(svc.codec->event(sub->room, fact_of(e)));
+    socket->push(svc->codec->event(sub->room, fact_of(e)));
     sub->next = e.seq + 1;
   }
   if (sub->next > sub->snapshot.head)
@@ -152,8 +152,8 @@ void session_state::replay(const replay_read& what) {
 }
 
 void session_state::finish_replay(subscription& sub) {
-  self->send(svc.relay, go_live{sub.room, sub.number, socket->id(), sub.snapshot.life, sub.snapshot.frame,
-                                sub.snapshot.head});
+  self->send(svc->relay, go_live{sub.room, sub.number, socket->id(), sub.snapshot.life, sub.snapshot.frame,
+                                 sub.snapshot.head});
 }
 
 void session_state::drained(std::uint64_t connection) {
@@ -168,7 +168,7 @@ void session_state::close(const uuid& room) {
   if (it->second.owes) socket->answer(nullptr, it->second.credit);
   if (it->second.owner) self->demonitor(it->second.owner.address());
   open_rooms.erase(it);
-  self->send(svc.relay, unwatch_room{room, socket->id()});
+  self->send(svc->relay, unwatch_room{room, socket->id()});
 }
 
 } // namespace maru::actors

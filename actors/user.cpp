@@ -10,14 +10,14 @@
 
 namespace maru::actors {
 void user_state::start() {
-  tokens = svc.settings->limits.messages_per_minute_per_user;
-  tokens_at = svc.time->steady_ms();
-  self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
+  tokens = svc->settings->limits.messages_per_minute_per_user;
+  tokens_at = svc->time->steady_ms();
+  tick_later();
 }
 
 void user_state::command(user_command what) {
   ++busy;
-  svc.reach("user.command");
+  svc->reach("user.command");
   if (!renamed.empty()) what.by.name = renamed;
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
@@ -25,12 +25,12 @@ void user_state::command(user_command what) {
   auto* post = std::get_if<post_message>(&what.what);
   // A resend of what was taken is answered all the same: the room knows.
   if (post != nullptr && !within_rate()) {
-    const auto per_minute = svc.settings->limits.messages_per_minute_per_user;
+    const auto per_minute = svc->settings->limits.messages_per_minute_per_user;
     post->if_new = {code::rate_limited, "you have sent too many messages within a minute",
                     limits::minute_ms / per_minute + 1};
     return forward(std::move(what));
   }
-  what.question = svc.settings->limits.questions_waiting_per_user > 0 && post != nullptr &&
+  what.question = svc->settings->limits.questions_waiting_per_user > 0 && post != nullptr &&
                   (post->ask_room || !post->agents.empty());
   // What is posted keeps its order, also behind a question that waits.
   if (post == nullptr || (!what.question && held.empty())) return forward(std::move(what));
@@ -39,9 +39,9 @@ void user_state::command(user_command what) {
 }
 
 bool user_state::within_rate() {
-  const double per_minute = svc.settings->limits.messages_per_minute_per_user;
+  const double per_minute = svc->settings->limits.messages_per_minute_per_user;
   if (per_minute == 0) return true;
-  const auto now = svc.time->steady_ms();
+  const auto now = svc->time->steady_ms();
   tokens =
       std::min(per_minute, tokens + static_cast<double>(now - tokens_at) * per_minute / limits::minute_ms);
   tokens_at = now;
@@ -52,7 +52,7 @@ bool user_state::within_rate() {
 
 // `waiting` only grows here; when it seems to be full, the store is asked how many really wait.
 void user_state::admit() {
-  const auto most = svc.settings->limits.questions_waiting_per_user;
+  const auto most = svc->settings->limits.questions_waiting_per_user;
   while (!held.empty()) {
     const bool question = held.front().question;
     if (question && !counted) return count_waiting();
@@ -71,7 +71,7 @@ void user_state::take_count(const waiting_read& read) {
   counting = false;
   counted = !read.failed;
   waiting = read.count;
-  const auto most = svc.settings->limits.questions_waiting_per_user;
+  const auto most = svc->settings->limits.questions_waiting_per_user;
   const auto why = read.failed
                        ? refusal_of(storage::failure::unavailable)
                        : refusal{code::overloaded, "you have too many questions waiting for an answer",
@@ -86,7 +86,7 @@ void user_state::count_waiting() {
   if (counting) return;
   counting = true;
   read_into(
-      self, svc.store, caf::actor_cast<user_self>(self),
+      self, svc->store, caf::actor_cast<user_self>(self),
       [id = id](storage::reader& from) { return waiting_read{false, from.unfinished_of(id)}; },
       [](const std::string&) { return waiting_read{true, 0}; });
 }
@@ -115,7 +115,7 @@ void user_state::find_room(const uuid& room) {
   auto& link = rooms[room];
   if (link.asking) return;
   link.asking = true;
-  self->request(svc.directory, caf::infinite, room_atom::value, room)
+  self->request(svc->directory, caf::infinite, room_atom::value, room)
       .then(
           [this, room](room_actor& handle) {
             auto& found = rooms[room];
@@ -152,6 +152,7 @@ void user_state::refuse(const user_command& what, refusal why) {
 
 void user_state::went_down(const caf::down_msg& down) {
   std::erase_if(devices, [&](const device& d) { return d.session == down.source; });
+  tick_later();
   for (auto it = rooms.begin(); it != rooms.end(); ++it) {
     if (!it->second.handle || !(it->second.handle == down.source)) continue;
     it->second.handle = nullptr;
@@ -171,7 +172,7 @@ refusal user_state::join(const session_actor& session, const uuid& family) {
     it->family = family;
     return {};
   }
-  const auto most = svc.settings->limits.connections_per_user;
+  const auto most = svc->settings->limits.connections_per_user;
   if (most > 0 && devices.size() >= most) return {code::overloaded, "you have too many connections"};
   devices.push_back({session, family});
   self->monitor(session);
@@ -182,6 +183,7 @@ void user_state::leave(const session_actor& session) {
   ++busy;
   self->demonitor(session.address());
   std::erase_if(devices, [&](const device& d) { return d.session == session; });
+  tick_later();
 }
 
 void user_state::revoke(const uuid& family) {
@@ -195,14 +197,20 @@ void user_state::tick(const user_tick& t) {
       if (!link.handle && !link.tickets.empty()) find_room(room);
     return;
   }
+  tick_set = false;
   if (busy == busy_seen && devices.empty() && under_way.empty() && held.empty()) return self->quit();
   busy_seen = busy;
+  tick_later();
+}
+
+void user_state::tick_later() {
+  if (!devices.empty() || std::exchange(tick_set, true)) return;
   self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
 }
 
-user_self::behavior_type user(user_self::stateful_pointer<user_state> self, services svc, uuid id) {
-  end_on_exception(self, "user " + id.str());
+user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shared_services svc, uuid id) {
   auto& s = self->state;
+  end_on_exception(self, [&s] { return "user " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });

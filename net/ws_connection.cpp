@@ -110,8 +110,8 @@ private:
 
   stream_socket& socket() { return ws_->next_layer().socket(); }
 
-  std::optional<stream> ws_; // until the end
-  actors::identity identity_;
+  std::optional<stream> ws_;                   // until the end
+  std::unique_ptr<actors::identity> identity_; // until hello
   std::optional<close_code> refused_;
   std::string message_;
   std::size_t commands_ = 0, command_bytes_ = 0; // under way
@@ -136,7 +136,8 @@ void ws_connection::start(ws_start start) {
   home_->add(shared_from_this());
   count_accepted();
   since_ = last_read_ = last_ping_ = now();
-  if (auto* who = std::get_if<actors::identity>(&start.outcome)) identity_ = std::move(*who);
+  if (auto* who = std::get_if<actors::identity>(&start.outcome))
+    identity_ = std::make_unique<actors::identity>(std::move(*who));
   if (const auto* why = std::get_if<close_code>(&start.outcome)) refused_ = *why;
   ws_->read_message_max(limits::frame_in_bytes);
   ws_->control_callback([this](websocket::frame_type, boost::string_view) {
@@ -252,7 +253,8 @@ void ws_connection::take(actors::hello_in in) {
   if (said_hello_) return refuse("", {code::bad_order, "hello was said already", 0});
   said_hello_ = true;
   since_ = now();
-  home_->shared().with.front.hello(shared_from_this(), std::move(identity_), std::move(in));
+  const auto who = std::exchange(identity_, nullptr);
+  home_->shared().with.front.hello(shared_from_this(), std::move(*who), std::move(in));
 }
 
 void ws_connection::take(ping_in in) {
