@@ -57,6 +57,8 @@ void directory_state::find(shelf& on, const std::string& child, asker tell) {
 void directory_state::found(shelf& on, const std::string& child, const caf::strong_actor_ptr& handle,
                             const caf::error& why) {
   if (handle && !has_ended(handle)) {
+    if (const auto before = on.living.find(child); before != on.living.end())
+      went_down(caf::actor_cast<caf::actor_addr>(before->second)); // its down message is on the way
     const auto at = on.living.insert_or_assign(child, handle).first;
     places[caf::actor_cast<caf::actor_addr>(handle)] = {&on, &at->first};
     self->monitor(handle);

@@ -16,9 +16,13 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 // CAF's worker looks up the id of each job for a log that is compiled out.
+#include <caf/logger.hpp>
+static_assert(CAF_LOG_LEVEL == CAF_LOG_LEVEL_QUIET);
+#pragma push_macro("CAF_PUSH_AID_FROM_PTR")
 #undef CAF_PUSH_AID_FROM_PTR
 #define CAF_PUSH_AID_FROM_PTR(job)
 #include <caf/scheduler/coordinator.hpp>
+#pragma pop_macro("CAF_PUSH_AID_FROM_PTR")
 
 #include "base/loops.hpp"
 #include "config/limits.hpp"
@@ -166,8 +170,8 @@ private:
 };
 
 // Every actor that ends has its timeouts cancelled, which wakes the clock's thread. Ours set none: they send
-// themselves messages, and no request has a bound. One that is set all the same may come when nobody is
-// there.
+// themselves messages, and no request has a bound. One that is set all the same keeps its actor in memory
+// until then.
 class clock_of_messages final : public caf::detail::thread_safe_actor_clock {
 public:
   explicit clock_of_messages(caf::actor_clock& inner) : inner_(inner) {}

@@ -18,7 +18,7 @@ void room_state::start() {
 void room_state::load() {
   loaded = false;
   const auto number = ++loads;
-  // A refused commit is often the first of many resends: then all that can be remembered is read.
+  // A refused commit is often the first of many resends: then more of what was taken is worth knowing.
   const auto commands = number == 1 ? limits::room_commands_at_start : limits::room_recent_commands;
   read_into(
       self, svc->store, caf::actor_cast<room_self>(self),

@@ -183,6 +183,7 @@ void user_state::leave(const session_actor& session) {
   ++busy;
   self->demonitor(session.address());
   std::erase_if(devices, [&](const device& d) { return d.session == session; });
+  if (!tick_set) busy_seen = busy;
   tick_later();
 }
 

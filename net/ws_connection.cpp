@@ -160,8 +160,9 @@ void ws_connection::on_accepted(error_code failed) {
   if (failed) return read_failed(failed);
   accepted_ = true;
   ws_->set_option(websocket::stream_base::decorator([](websocket::response_type&) {})); // frees what it held
-  if (refused_) close(*refused_);
-  read();
+  if (!refused_) return read();
+  close(*refused_);
+  flush(); // so that what was sent along with the upgrade is not taken
 }
 
 void ws_connection::attach(std::shared_ptr<actors::session_port> to) {
@@ -214,7 +215,7 @@ void ws_connection::on_read(error_code failed, std::size_t size) {
   last_read_ = now();
   missed_ = 0;
   if (failed) return read_failed(failed);
-  if (closing_) {
+  if (closing_ || out_.closed()) {
     message_.clear();
   } else if (ws_->got_binary()) {
     close(close_code::bad_protocol);

@@ -21,6 +21,7 @@ public:
   int flush();
 
   void gather() { gathering_ = true; }
+  [[nodiscard]] bool waits() const { return size_ != 0; }
   void stop() {
     gathering_ = false;
     size_ = 0;
@@ -127,6 +128,9 @@ int log_file::write(const void* from, int size, sqlite3_int64 at) {
   return SQLITE_OK;
 }
 
+// The usual file system takes a write's size modulo this.
+static_assert(limits::database_write_bytes < 0x20000);
+
 int log_file::flush() {
   if (size_ == 0) return SQLITE_OK;
   const int size = static_cast<int>(size_);
@@ -136,19 +140,26 @@ int log_file::flush() {
 
 const char* gathering_file_system() {
   static const char* const name = [] {
-    static gathering_vfs vfs{sqlite3_vfs_find(nullptr)};
+    auto* usual = sqlite3_vfs_find(nullptr);
+    if (usual == nullptr) return static_cast<const char*>(nullptr);
+    static gathering_vfs vfs{usual};
     return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK ? vfs.zName : nullptr;
   }();
   return name;
 }
 
 gathered_writes::gathered_writes(sqlite3* db) : log_(nullptr) {
+  int leaves_beside = -1; // asks
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &leaves_beside);
+  if (leaves_beside != 1) return;
   sqlite3_file* journal = nullptr;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&journal));
   if (journal == nullptr || journal->pMethods != &log_methods) return;
   log_ = static_cast<log_file*>(journal);
   log_->gather();
 }
+
+bool gathered_writes::wait() const { return log_ != nullptr && log_->waits(); }
 
 gathered_writes::~gathered_writes() {
   if (log_ != nullptr) log_->stop();

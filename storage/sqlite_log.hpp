@@ -6,7 +6,9 @@
 //   and so before the commit shows them to anybody.
 // - A write that fails fails the call of SQLite that had it made, and with that the commit; what still
 //   waits is then dropped, as SQLite forgets those pages itself.
-// Needs `synchronous = FULL`: without it nothing syncs the log before the commit is seen.
+// Needs `synchronous = FULL`: without it nothing syncs the log before the commit is seen; and a disk that
+// leaves the bytes beside a write alone (powersafe overwrite, the default): for others SQLite writes on after
+// the sync, and nothing is gathered.
 
 #include <cstdint>
 
@@ -25,6 +27,8 @@ public:
   gathered_writes(const gathered_writes&) = delete;
   gathered_writes& operator=(const gathered_writes&) = delete;
   ~gathered_writes();
+  // Whether bytes are left after a commit, which nobody may be told of then.
+  [[nodiscard]] bool wait() const;
 
 private:
   class log_file* log_;

@@ -237,7 +237,8 @@ std::optional<checkpoint_row> snapshot::joined_checkpoint(const answer_row& answ
   return out;
 }
 
-// Looks through the newest of all rooms: a command is sent again soon or, as a rule, never.
+// Looks through the newest of all rooms: a command is sent again soon or, as a rule, never. A VACUUM by some
+// tool keeps the order of rows, though it may number them anew.
 void snapshot::add_recent(room_image& out, std::size_t most) {
   out.recent = all(db_.run("SELECT " MARU_COMMAND_COLUMNS " FROM commands WHERE room = ?1 "
                            "AND rowid > (SELECT max(rowid) FROM commands) - ?2 ORDER BY rowid DESC LIMIT ?3",

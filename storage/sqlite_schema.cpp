@@ -6,7 +6,7 @@ namespace maru::storage::sqlite {
 
 namespace {
 
-// Ids are 16 bytes. The path of a posted message writes six b-trees and one row of `rooms`: every further
+// Ids are 16 bytes. The path of a posted message writes five b-trees and one row of `rooms`: every further
 // index there is paid by each message. Events and commands have a rowid, so that rows land at the end of
 // their table however many rooms are active, and only the short index entries are spread by room.
 constexpr const char* version_1 = R"sql(
@@ -160,8 +160,7 @@ CREATE INDEX refreshes_expiring ON refreshes(expires_at);
 CREATE INDEX refreshes_by_family ON refreshes(family);
 )sql";
 
-// A tenth and more of what a post writes, to find a room's newest commands: those are among the newest of
-// all.
+// It found a room's newest commands, which are among the newest of all.
 constexpr const char* version_3 = R"sql(
 DROP INDEX commands_by_seq;
 )sql";

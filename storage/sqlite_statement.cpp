@@ -195,6 +195,7 @@ int connection::last_changes() const { return sqlite3_changes(db_); }
 void connection::commit() {
   const gathered_writes gathered(db_);
   exec("COMMIT");
+  if (gathered.wait()) throw error{SQLITE_CORRUPT, 0, "SQLite wrote to its log after the sync"};
 }
 
 void connection::roll_back() {
