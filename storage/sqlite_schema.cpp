@@ -181,6 +181,13 @@ void refuse_foreign(connection& db, std::int64_t version) {
     throw open_error{"the file is a database of another program; name another file in storage.url"};
 }
 
+void refuse_newer(std::int64_t version, std::size_t steps) {
+  if (version < 0 || version > static_cast<std::int64_t>(steps))
+    throw open_error{"the database has schema version " + std::to_string(version) +
+                     ", this maru knows versions up to " + std::to_string(steps) +
+                     "; run the newer maru, or restore a backup made by this one"};
+}
+
 void step_forward(connection& db, const char* sql, std::size_t to) {
   db.exec("BEGIN IMMEDIATE");
   try {
@@ -201,13 +208,16 @@ std::span<const char* const> migrations() { return shipped; }
 void migrate(connection& db, std::span<const char* const> steps) {
   const auto version = number(db, "PRAGMA user_version");
   refuse_foreign(db, version);
-  const auto newest = static_cast<std::int64_t>(steps.size());
-  if (version < 0 || version > newest)
-    throw open_error{"the database has schema version " + std::to_string(version) +
-                     ", this maru knows versions up to " + std::to_string(newest) +
-                     "; run the newer maru, or restore a backup made by this one"};
+  refuse_newer(version, steps.size());
   for (auto at = static_cast<std::size_t>(version); at < steps.size(); ++at)
     step_forward(db, steps[at], at + 1);
+}
+
+void check_schema(connection& db) {
+  const auto version = number(db, "PRAGMA user_version");
+  refuse_foreign(db, version);
+  refuse_newer(version, shipped.size());
+  if (version == 0) throw open_error{"the database is empty: no maru has used it yet"};
 }
 
 } // namespace maru::storage::sqlite
