@@ -200,5 +200,8 @@ TEST_CASE("an address never leaves its folder", "[net][url]") {
   CHECK(parse_target("/a%20b/c?x=1+2&y")->path == "/a b/c");
   CHECK(*parse_target("/?x=1+2&y")->find("x") == "1 2");
   CHECK(parse_target("http://host/x")->path == "/x");
+  // A host ends there, too: to whoever stands in front the path was empty, and here it was what came behind
+  // the ?.
+  CHECK_FALSE(parse_target("http://host?y/admin"));
   CHECK(parse_target("/a..b/...c")->path == "/a..b/...c");
 }
