@@ -26,7 +26,7 @@ void check_shown(std::string_view value) {
   if (begin == value.npos || end == value.npos || end < begin + 6) return;
   const auto secret = value.substr(begin + 3, end - begin - 3);
   const bool elsewhere = value.substr(0, begin + 3).find(secret) != value.npos ||
-                         value.substr(end).find(secret) != value.npos || secret == "***";
+                         value.substr(end).find(secret) != value.npos || secret.find("***") != secret.npos;
   if (!elsewhere && !has_controls(secret))
     holds(shown.find(secret) == shown.npos, "a password in a URL is not shown");
 }
