@@ -1,5 +1,7 @@
 #include "base/text.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 #include <utf8proc.h>
 
@@ -41,6 +43,20 @@ void check_json(std::string_view s) {
   holds(out.find_first_of("\r\n") == out.npos, "in one line");
 }
 
+void check_depth(std::string_view s) {
+  std::size_t levels = 0;
+  const auto count = [&](int depth, nlohmann::json::parse_event_t what, nlohmann::json&) {
+    using event = nlohmann::json::parse_event_t;
+    if (what == event::object_start || what == event::array_start)
+      levels = std::max(levels, static_cast<std::size_t>(depth) + 1);
+    return true;
+  };
+  if (!is_json(s)) return;
+  static_cast<void>(nlohmann::json::parse(s, count));
+  holds(!text::nested_deeper(s, levels), "no JSON is deeper than it is");
+  holds(levels == 0 || text::nested_deeper(s, levels - 1), "nor less deep");
+}
+
 void check_prefix(std::string_view s, std::size_t bytes) {
   const auto cut = text::prefix(s, bytes);
   holds(cut.size() <= bytes && s.starts_with(cut), "a prefix is one");
@@ -72,9 +88,7 @@ void one_input(std::string_view bytes) {
   const std::string given{in.rest()};
   holds(text::acceptable(given) == is_text(given), "two libraries agree on what text is");
   check_prefix(given, some);
-  holds(text::nested_deeper(given, 0) || given.find_first_of("{[") == given.npos ||
-            given.find('"') != given.npos,
-        "what opens is deep");
+  check_depth(given);
   check_name(given);
   const auto password = actors::check_new_password(given);
   if (!password) holds(is_text(given) && given.size() <= limits::password_bytes_most, "a password is text");
