@@ -72,7 +72,7 @@ void check_origin(std::string_view origin, std::string_view host) {
   if (listed) holds(!net::is_foreign(settings, request), "and are no strangers");
   if (origin.empty()) return;
   const auto own = std::string{"https://"} + std::string{host};
-  if (net::same_word(own, origin)) holds(!net::is_foreign(settings, request), "nor are our own pages");
+  if (own == origin) holds(!net::is_foreign(settings, request), "nor are our own pages");
 }
 
 } // namespace
