@@ -58,6 +58,8 @@ result<json> parse_object(std::string_view given) {
   if (text::nested_deeper(given, limits::json_depth))
     return refusal{code::invalid_json, "nested deeper than " + std::to_string(limits::json_depth) + " levels",
                    0};
+  // To the parser a NUL is the end, whatever stands behind it.
+  if (given.find('\0') != std::string_view::npos) return refusal{code::invalid_json, "not valid JSON", 0};
   std::string copy;
   auto out = json::parse(without_lone_surrogates(given, copy), nullptr, false);
   if (out.is_discarded()) return refusal{code::invalid_json, "not valid JSON", 0};

@@ -103,6 +103,7 @@ void check(std::string_view body, Decode decode) {
     holds(static_cast<bool>(got.error()) && is_text(got.error().detail), "a refusal says why, in text");
     return;
   }
+  holds(body.find('\0') == body.npos, "what holds a NUL is not taken");
   const auto first = written(*got);
   keeps_to_the_bounds(first);
   const auto again = decode(first.dump());

@@ -14,7 +14,10 @@ void holds(bool so, const char* what, std::source_location at) {
   std::abort();
 }
 
-bool is_json(std::string_view text) { return nlohmann::json::accept(text.begin(), text.end()); }
+// To the library a NUL is the end of the text.
+bool is_json(std::string_view text) {
+  return text.find('\0') == std::string_view::npos && nlohmann::json::accept(text.begin(), text.end());
+}
 
 bool is_text(std::string_view bytes) {
   if (bytes.find('\0') != std::string_view::npos) return false;

@@ -123,9 +123,13 @@ void refused(const net::refused_frame& what, bool sound) {
 
 void one_input(std::string_view bytes) {
   const auto plain = json::parse(bytes, nullptr, false);
-  const bool sound = plain.is_object() && !text::nested_deeper(bytes, limits::json_depth);
+  const bool whole = bytes.find('\0') == bytes.npos;
+  const bool sound = whole && plain.is_object() && !text::nested_deeper(bytes, limits::json_depth);
   const auto got = net::decode_frame(bytes);
-  if (const auto* frame = std::get_if<net::client_frame>(&got)) return taken(*frame);
+  if (const auto* frame = std::get_if<net::client_frame>(&got)) {
+    holds(whole, "what holds a NUL is not taken");
+    return taken(*frame);
+  }
   refused(std::get<net::refused_frame>(got), sound);
 }
 

@@ -93,7 +93,8 @@ void one_input(std::string_view bytes) {
   const auto password = actors::check_new_password(given);
   if (!password) holds(is_text(given) && given.size() <= limits::password_bytes_most, "a password is text");
   if (!actors::check_client_settings(given))
-    holds(nlohmann::json::parse(given, nullptr, false).is_object(), "settings are an object");
+    holds(is_json(given) && nlohmann::json::parse(given, nullptr, false).is_object(),
+          "settings are an object");
   if (!text::acceptable(given)) return;
   holds(text::length(given) == characters(given), "characters are counted");
   check_normal(given);

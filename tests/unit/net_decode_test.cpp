@@ -190,6 +190,16 @@ TEST_CASE("queries are numbers within bounds", "[net][decode]") {
   }
 }
 
+// The parser took the NUL for the end of the text, and what stood behind it for nothing.
+TEST_CASE("JSON ends where its bytes end, and not at a NUL", "[net][decode]") {
+  const std::string ping = R"({"type":"ping"})";
+  for (const std::string& rest : {std::string(1, '\0'), std::string("\0{}", 3), std::string("\0\xff", 2)})
+    CHECK(refused(ping + rest).why == code::invalid_json);
+  const auto body = decode_create_room(std::string("{}\0", 3));
+  REQUIRE_FALSE(body);
+  CHECK(body.error().why == code::invalid_json);
+}
+
 TEST_CASE("an address never leaves its folder", "[net][url]") {
   for (const auto* bad :
        {"", "x", "*", "/..", "/../x", "/a/../b", "/a/..", "/%2e%2e/x", "/%2E./x", "/..%2fx", "/%252e%252e/x",
