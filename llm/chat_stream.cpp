@@ -63,8 +63,7 @@ wire::verdict chat_stream::on_stream(std::string_view bytes) {
   }
   if (!stopped_ && lines_.too_large())
     stop(wire::verdict::close, fault::too_large, "a line or event beyond its bound");
-  if (!stopped_ && lines_.foreign())
-    stop(wire::verdict::close, fault::not_a_stream, "not an event stream");
+  if (!stopped_ && lines_.foreign()) stop(wire::verdict::close, fault::not_a_stream, "not an event stream");
   if (!pieces_.empty() && !to_->pieces(std::exchange(pieces_, {}))) return wire::verdict::close;
   if (stopped_) {
     end(out_.what, std::string(out_.detail));

@@ -34,7 +34,15 @@ std::string_view without_lone_surrogates(std::string_view whole, std::string& co
   return copy.empty() ? whole : std::string_view{copy};
 }
 
-// Recursion is as deep as json_depth.
+std::string of_length(span_of allowed, std::string_view unit) {
+  return "a string of " + std::to_string(allowed.least) + " to " + std::to_string(allowed.most) + " " +
+         std::string{unit};
+}
+
+bool within(std::size_t size, span_of allowed) { return size >= allowed.least && size <= allowed.most; }
+
+} // namespace
+
 bool acceptable_inside(const json& value) {
   if (value.is_string()) return text::acceptable(value.get_ref<const std::string&>());
   if (value.is_object())
@@ -44,15 +52,6 @@ bool acceptable_inside(const json& value) {
   if (value.is_array()) return std::all_of(value.begin(), value.end(), acceptable_inside);
   return true;
 }
-
-std::string of_length(span_of allowed, std::string_view unit) {
-  return "a string of " + std::to_string(allowed.least) + " to " + std::to_string(allowed.most) + " " +
-         std::string{unit};
-}
-
-bool within(std::size_t size, span_of allowed) { return size >= allowed.least && size <= allowed.most; }
-
-} // namespace
 
 result<json> parse_object(std::string_view given) {
   if (text::nested_deeper(given, limits::json_depth))

@@ -100,6 +100,7 @@ void taken(const net::client_frame& frame) {
   holds(same != nullptr, "what was taken is taken again");
   holds(std::visit([](const auto& one) { return written(one); }, *same) == first, "and says the same");
   if (const auto* ping = std::get_if<net::ping_in>(&frame)) {
+    holds(ping->t.empty() || net::acceptable_inside(json::parse(ping->t)), "a ping's t is text without NUL");
     const auto pong = json::parse(net::pong_frame(ping->t)->bytes);
     holds(ping->t.empty() ? !pong.contains("t") : pong["t"] == json::parse(ping->t),
           "a pong has the ping's t");
@@ -112,11 +113,12 @@ void taken(const net::client_frame& frame) {
   comes_back(*message);
 }
 
-void refused(const net::refused_frame& what, bool sound) {
+void refused(const net::refused_frame& what, bool sound, bool ping) {
   holds(static_cast<bool>(what.why), "a refusal has a reason");
   holds(what.id.size() <= limits::echoed_id_bytes, "no long id is echoed");
   holds(is_json(codec().error(what.id, what.why)->bytes), "an error is JSON");
   if (sound) holds(what.why.why != code::invalid_json, "a JSON object that is not deep is none");
+  if (ping) holds(false, "a ping of text without NUL is taken");
 }
 
 } // namespace
@@ -130,7 +132,8 @@ void one_input(std::string_view bytes) {
     holds(whole, "what holds a NUL is not taken");
     return taken(*frame);
   }
-  refused(std::get<net::refused_frame>(got), sound);
+  const bool ping = sound && plain.value("type", json{}) == "ping" && net::acceptable_inside(plain);
+  refused(std::get<net::refused_frame>(got), sound, ping);
 }
 
 } // namespace maru::fuzz

@@ -190,6 +190,15 @@ TEST_CASE("queries are numbers within bounds", "[net][decode]") {
   }
 }
 
+// Six characters of text were taken for a NUL.
+TEST_CASE("a ping may carry a text that looks like an escape", "[net][decode]") {
+  const auto got = decode_frame(R"({"type":"ping","t":"\\u0000"})");
+  const auto* frame = std::get_if<client_frame>(&got);
+  REQUIRE(frame != nullptr);
+  CHECK(std::get<ping_in>(*frame).t == R"("\\u0000")");
+  CHECK(refused(R"({"type":"ping","t":{"\u0000":1}})").why == code::invalid_field);
+}
+
 // The parser took the NUL for the end of the text, and what stood behind it for nothing.
 TEST_CASE("JSON ends where its bytes end, and not at a NUL", "[net][decode]") {
   const std::string ping = R"({"type":"ping"})";
