@@ -26,7 +26,8 @@ std::optional<storage::rooms_cursor> parse_cursor(const std::string& text) {
   storage::rooms_cursor cursor;
   if (dot == std::string::npos) return std::nullopt;
   const auto end = text.data() + dot;
-  if (std::from_chars(text.data(), end, cursor.active_at).ptr != end) return std::nullopt;
+  const auto [stopped, failed] = std::from_chars(text.data(), end, cursor.active_at);
+  if (failed != std::errc{} || stopped != end) return std::nullopt;
   const auto room = uuid::parse(std::string_view(text).substr(dot + 1));
   if (!room) return std::nullopt;
   cursor.room = *room;
