@@ -84,7 +84,7 @@ refusal check_client_settings(const std::string& given) {
     return bad("settings has more than " + std::to_string(limits::client_settings_bytes) + " bytes");
   const auto first = given.find_first_not_of(" \t\r\n");
   if (first == std::string::npos || given[first] != '{' || text::nested_deeper(given, limits::json_depth) ||
-      !nlohmann::json::accept(given))
+      given.find('\0') != std::string::npos || !nlohmann::json::accept(given))
     return bad("settings is not a JSON object");
   return {};
 }

@@ -173,8 +173,8 @@ std::int64_t accounts_state::access_life_ms() const {
   return std::int64_t{svc->settings->auth.access_token_seconds} * 1000;
 }
 
-accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self, services svc,
-                                      std::shared_ptr<password_pool> pool) {
+accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self,
+                                      shared_services svc, std::shared_ptr<password_pool> pool) {
   end_on_exception(self, "accounts");
   auto& s = self->state;
   s.svc = std::move(svc);

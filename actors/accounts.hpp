@@ -85,7 +85,7 @@ struct accounts_state {
   static inline const char* name = "accounts";
 
   accounts_self::stateful_pointer<accounts_state> self;
-  services svc;
+  shared_services svc;
   std::shared_ptr<password_pool> pool;
 
   bool loaded = false, closing = false;
@@ -183,8 +183,8 @@ struct accounts_state {
 api::profile profile_of(storage::account_row row);
 refusal taken_name();
 
-accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self, services svc,
-                                      std::shared_ptr<password_pool> pool);
+accounts_self::behavior_type accounts(accounts_self::stateful_pointer<accounts_state> self,
+                                      shared_services svc, std::shared_ptr<password_pool> pool);
 
 // --- templates ----------------------------------------------------------------------------------------
 

@@ -209,8 +209,8 @@ void agent_state::went_down(const caf::down_msg& down) {
   }
 }
 
-agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, services svc, agent_name who,
-                                bool after_crash) {
+agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, shared_services svc,
+                                agent_name who, bool after_crash) {
   end_on_exception(self, "agent " + who.room.str() + "/" + who.agent);
   auto& s = self->state;
   s.svc = std::move(svc);

@@ -81,7 +81,7 @@ struct agent_state {
   static inline const char* name = "agent";
 
   agent_self::stateful_pointer<agent_state> self;
-  services svc;
+  shared_services svc;
   agent_name who;
   config::agent_settings settings;
   bool after_crash = false;
@@ -142,8 +142,8 @@ struct agent_state {
   [[nodiscard]] bool continues() const;
 };
 
-agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, services svc, agent_name who,
-                                bool after_crash);
+agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, shared_services svc,
+                                agent_name who, bool after_crash);
 
 } // namespace maru::actors
 

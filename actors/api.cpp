@@ -26,7 +26,8 @@ std::optional<storage::rooms_cursor> parse_cursor(const std::string& text) {
   storage::rooms_cursor cursor;
   if (dot == std::string::npos) return std::nullopt;
   const auto end = text.data() + dot;
-  if (std::from_chars(text.data(), end, cursor.active_at).ptr != end) return std::nullopt;
+  const auto [stopped, failed] = std::from_chars(text.data(), end, cursor.active_at);
+  if (failed != std::errc{} || stopped != end) return std::nullopt;
   const auto room = uuid::parse(std::string_view(text).substr(dot + 1));
   if (!room) return std::nullopt;
   cursor.room = *room;
@@ -257,7 +258,7 @@ void api_state::hello(connection_ptr from, identity who, hello_in what, std::uin
           [from](const caf::error&) { from->close(close_code::overloaded); });
 }
 
-api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, services svc) {
+api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, shared_services svc) {
   end_on_exception(self, "api");
   auto& s = self->state;
   s.svc = std::move(svc);

@@ -56,7 +56,7 @@ struct api_state {
   static inline const char* name = "api";
 
   api_self::stateful_pointer<api_state> self;
-  services svc;
+  shared_services svc;
   std::uint64_t next_ticket = 1;
   std::map<std::uint64_t, api_command> commands;
   std::map<std::uint64_t, api_commit> commits;
@@ -94,7 +94,7 @@ struct api_state {
   void went_down(const caf::down_msg& down);
 };
 
-api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, services svc);
+api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, shared_services svc);
 
 } // namespace maru::actors
 

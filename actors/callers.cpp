@@ -14,7 +14,7 @@ struct caller_state {
 };
 
 // The stream's own thread tells the agent; the caller is there to be ended, and to end with its agent.
-caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> self, services svc,
+caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> self, shared_services svc,
                                    start_call what, agent_actor agent) {
   end_on_exception(self, "caller");
   self->monitor(agent);
@@ -45,7 +45,7 @@ caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> 
 
 } // namespace
 
-callers_actor::behavior_type callers(callers_actor::pointer self, services svc) {
+callers_actor::behavior_type callers(callers_actor::pointer self, shared_services svc) {
   end_on_exception(self, "callers");
   return {
       [self, svc](start_call& what, const agent_actor& agent) -> caller_actor {

@@ -2,6 +2,7 @@
 
 // What every actor of ours sets up and how it reads from the store.
 
+#include <concepts>
 #include <string>
 #include <utility>
 
@@ -22,10 +23,10 @@ caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_
 
 // An exception ends the actor, with its text as the reason: its supervisor decides what follows. Whoever
 // probes it learns how many messages wait.
-template <class Self>
-void end_on_exception(Self* self, std::string who) {
+template <class Self, std::invocable Who>
+void end_on_exception(Self* self, Who name) {
   self->set_default_handler(answer_probe);
-  self->set_exception_handler([who = std::move(who)](std::exception_ptr& thrown) -> caf::error {
+  self->set_exception_handler([name = std::move(name)](std::exception_ptr& thrown) -> caf::error {
     std::string what;
     try {
       std::rethrow_exception(thrown);
@@ -34,9 +35,14 @@ void end_on_exception(Self* self, std::string who) {
     } catch (...) {
       what = "unknown exception";
     }
+    const std::string who = name();
     spdlog::error("{} threw: {}", who, what);
     return caf::make_error(caf::sec::runtime_error, who + ": " + what);
   });
+}
+template <class Self>
+void end_on_exception(Self* self, std::string who) {
+  end_on_exception(self, [who = std::move(who)] { return who; });
 }
 
 // Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be

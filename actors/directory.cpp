@@ -40,7 +40,7 @@ void directory_state::find(shelf& on, const std::string& child, asker tell) {
     went_down(caf::actor_cast<caf::actor_addr>(it->second)); // its down message is on the way
   }
   // A nursery that fell has been started anew since.
-  const auto nursery = board().*on.nursery;
+  const auto nursery = (*board()).*on.nursery;
   if (!nursery) return tell(nullptr, caf::make_error(caf::sec::runtime_error, "nobody starts " + child));
   if (waiting >= limits::directory_asks_waiting)
     return tell(nullptr, caf::make_error(caf::sec::runtime_error, "too many asks wait"));
@@ -57,8 +57,10 @@ void directory_state::find(shelf& on, const std::string& child, asker tell) {
 void directory_state::found(shelf& on, const std::string& child, const caf::strong_actor_ptr& handle,
                             const caf::error& why) {
   if (handle && !has_ended(handle)) {
-    on.living[child] = handle;
-    places[caf::actor_cast<caf::actor_addr>(handle)] = {&on, child};
+    if (const auto before = on.living.find(child); before != on.living.end())
+      went_down(caf::actor_cast<caf::actor_addr>(before->second)); // its down message is on the way
+    const auto at = on.living.insert_or_assign(child, handle).first;
+    places[caf::actor_cast<caf::actor_addr>(handle)] = {&on, &at->first};
     self->monitor(handle);
   }
   auto askers = std::move(on.asked[child]);
@@ -71,12 +73,13 @@ void directory_state::found(shelf& on, const std::string& child, const caf::stro
 void directory_state::went_down(const caf::actor_addr& who) {
   const auto it = places.find(who);
   if (it == places.end()) return;
-  it->second.on->living.erase(it->second.name);
+  auto& living = it->second.on->living;
+  living.erase(living.find(*it->second.name));
   places.erase(it);
 }
 
 directory_actor::behavior_type directory(directory_actor::stateful_pointer<directory_state> self,
-                                         std::function<services()> board) {
+                                         std::function<shared_services()> board) {
   end_on_exception(self, "directory");
   self->state.board = std::move(board);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.went_down(down.source); });

@@ -31,7 +31,7 @@ struct directory_state {
   };
   struct place {
     shelf* on = nullptr;
-    std::string name;
+    const std::string* name = nullptr; // in `living`
   };
 
   explicit directory_state(directory_actor::stateful_pointer<directory_state> self) : self(self) {}
@@ -39,7 +39,7 @@ struct directory_state {
   static inline const char* name = "directory";
 
   directory_actor::stateful_pointer<directory_state> self;
-  std::function<services()> board; // what runs now
+  std::function<shared_services()> board; // what runs now
   shelf rooms{&services::rooms, {}, {}}, agents{&services::agents, {}, {}}, users{&services::users, {}, {}},
       sessions{&services::sessions, {}, {}};
   std::unordered_map<caf::actor_addr, place> places; // of the living
@@ -54,6 +54,6 @@ struct directory_state {
 
 // `board` gives the handles of what runs now: nurseries may be started anew below it.
 directory_actor::behavior_type directory(directory_actor::stateful_pointer<directory_state> self,
-                                         std::function<services()> board);
+                                         std::function<shared_services()> board);
 
 } // namespace maru::actors

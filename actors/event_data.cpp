@@ -19,6 +19,12 @@ json asked_json(const std::vector<asked>& answers) {
   return list;
 }
 
+// What is no string counts as none: a row that was damaged must not end its room each time it is read.
+std::string text_in(const json& from, const char* name) {
+  const auto at = from.find(name);
+  return at != from.end() && at->is_string() ? at->get<std::string>() : std::string{};
+}
+
 json of_answer(const answer_fact& what, const std::string& text) {
   return {{"answer", what.answer.str()},
           {"question", what.question.str()},
@@ -62,7 +68,7 @@ std::vector<asked> parse_asked(const std::string& text) {
   const auto j = json::parse(text, nullptr, false);
   if (!j.is_array()) return list;
   for (const auto& a : j)
-    if (const auto id = uuid::parse(a.value("answer", ""))) list.push_back({*id, a.value("agent", "")});
+    if (const auto id = uuid::parse(text_in(a, "answer"))) list.push_back({*id, text_in(a, "agent")});
   return list;
 }
 
@@ -82,7 +88,7 @@ void shorten(std::string& data) {
 spoken read(const std::string& data) {
   const auto j = json::parse(data, nullptr, false);
   if (!j.is_object()) return {};
-  return {j.value("text", ""), j.value("agent", "")};
+  return {text_in(j, "text"), text_in(j, "agent")};
 }
 
 } // namespace maru::actors::event_data

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <caf/actor_system.hpp>
@@ -13,7 +14,15 @@
 #include <caf/policy/unprofiled.hpp>
 #include <caf/resumable.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
+
+// CAF's worker looks up the id of each job for a log that is compiled out.
+#include <caf/logger.hpp>
+static_assert(CAF_LOG_LEVEL == CAF_LOG_LEVEL_QUIET);
+#pragma push_macro("CAF_PUSH_AID_FROM_PTR")
+#undef CAF_PUSH_AID_FROM_PTR
+#define CAF_PUSH_AID_FROM_PTR(job)
 #include <caf/scheduler/coordinator.hpp>
+#pragma pop_macro("CAF_PUSH_AID_FROM_PTR")
 
 #include "base/loops.hpp"
 #include "config/limits.hpp"
@@ -160,8 +169,59 @@ private:
   std::size_t in_a_row_ = 0;
 };
 
+// Every actor that ends has its timeouts cancelled, which wakes the clock's thread. Ours set none: they send
+// themselves messages, and no request has a bound. One that is set all the same keeps its actor in memory
+// until then.
+class clock_of_messages final : public caf::detail::thread_safe_actor_clock {
+public:
+  explicit clock_of_messages(caf::actor_clock& inner) : inner_(inner) {}
+
+  void cancel_timeouts(caf::abstract_actor*) override {}
+
+  void schedule_message(time_point at, caf::strong_actor_ptr to, caf::mailbox_element_ptr what) override {
+    inner_.schedule_message(at, std::move(to), std::move(what));
+  }
+  void schedule_message(time_point at, caf::group to, caf::strong_actor_ptr from,
+                        caf::message what) override {
+    inner_.schedule_message(at, std::move(to), std::move(from), std::move(what));
+  }
+  void set_ordinary_timeout(time_point at, caf::abstract_actor* of, caf::atom_value type,
+                            std::uint64_t id) override {
+    inner_.set_ordinary_timeout(at, of, type, id);
+  }
+  void set_multi_timeout(time_point at, caf::abstract_actor* of, caf::atom_value type,
+                         std::uint64_t id) override {
+    inner_.set_multi_timeout(at, of, type, id);
+  }
+  void set_request_timeout(time_point at, caf::abstract_actor* of, caf::message_id id) override {
+    inner_.set_request_timeout(at, of, id);
+  }
+  void cancel_ordinary_timeout(caf::abstract_actor* of, caf::atom_value type) override {
+    inner_.cancel_ordinary_timeout(of, type);
+  }
+  void cancel_request_timeout(caf::abstract_actor* of, caf::message_id id) override {
+    inner_.cancel_request_timeout(of, id);
+  }
+  void cancel_all() override { inner_.cancel_all(); }
+
+private:
+  caf::actor_clock& inner_;
+};
+
+class loop_coordinator final : public caf::scheduler::coordinator<loop_policy> {
+public:
+  using coordinator::coordinator;
+  caf::detail::thread_safe_actor_clock& clock() noexcept override { return clock_; }
+  static caf::actor_system::module* make(caf::actor_system& of, caf::detail::type_list<>) {
+    return new loop_coordinator(of);
+  }
+
+private:
+  clock_of_messages clock_{coordinator::clock()};
+};
+
 inline loop_config::loop_config(loops& on_) : on(on_) {
-  load<caf::scheduler::coordinator<loop_policy>>();
+  load<loop_coordinator>();
   set("scheduler.max-throughput", limits::actor_messages_in_a_row);
   set("scheduler.max-threads", on.count());
 }

@@ -35,20 +35,22 @@ namespace {
 // and where sockets come in.
 class board {
 public:
-  explicit board(services first) : now_(std::move(first)) {}
-  services get() const {
+  explicit board(services first) : now_(std::make_shared<const services>(std::move(first))) {}
+  shared_services get() const {
     const std::lock_guard lock(mutex_);
     return now_;
   }
   template <class Change>
   void change(Change change) {
     const std::lock_guard lock(mutex_);
-    change(now_);
+    services next = *now_;
+    change(next);
+    now_ = std::make_shared<const services>(std::move(next));
   }
 
 private:
   mutable std::mutex mutex_;
-  services now_;
+  shared_services now_;
 };
 
 double random_fraction() {
@@ -91,7 +93,7 @@ struct node::inside {
 
   template <class Start>
   child_spec many(const std::string& name, nursery_actor services::* where, Start start) {
-    return one(name, where, [this, name, start](caf::local_actor* parent, const services& svc) {
+    return one(name, where, [this, name, start](caf::local_actor* parent, const shared_services& svc) {
       nursery_options o;
       o.name = name;
       o.time = svc->time;
@@ -126,7 +128,7 @@ struct node::inside {
 };
 
 child_spec node::inside::accounts_child() {
-  return one("accounts", &services::accounts, [this](caf::local_actor* p, const services& s) {
+  return one("accounts", &services::accounts, [this](caf::local_actor* p, const shared_services& s) {
     return p->spawn(actors::accounts, s, passwords);
   });
 }
@@ -141,12 +143,13 @@ child_spec node::inside::api_child() {
 }
 
 child_spec node::inside::agents_child() {
-  auto out = many("agents", &services::agents,
-                  [](caf::local_actor* p, services s, const std::string& name, bool after_crash) {
-                    auto who = agent_name_of(name);
-                    if (!who) throw std::invalid_argument("not an agent's name: " + name);
-                    return p->spawn(agent, std::move(s), std::move(*who), after_crash);
-                  });
+  auto out =
+      many("agents", &services::agents,
+           [](caf::local_actor* p, const shared_services& s, const std::string& name, bool after_crash) {
+             auto who = agent_name_of(name);
+             if (!who) throw std::invalid_argument("not an agent's name: " + name);
+             return p->spawn(agent, s, std::move(*who), after_crash);
+           });
   out.start = [this, start = out.start](caf::local_actor* p) {
     now.change([](services& s) { ++s.life; });
     return start(p);
@@ -170,33 +173,36 @@ child_spec node::inside::observer_child() {
 std::vector<child_spec> node::inside::children() {
   const bool whole = !options.without_agents;
   std::vector<child_spec> all;
-  all.push_back(one("store", &services::store,
-                    [](caf::local_actor* p, const services& s) { return p->spawn(actors::store, s); }));
+  all.push_back(one("store", &services::store, [](caf::local_actor* p, const shared_services& s) {
+    return p->spawn(actors::store, s);
+  }));
   if (whole)
-    all.push_back(one("callers", &services::callers,
-                      [](caf::local_actor* p, const services& s) { return p->spawn(actors::callers, s); }));
-  all.push_back(one("relay", &services::relay,
-                    [](caf::local_actor* p, const services& s) { return p->spawn(actors::relay, s); }));
-  all.push_back(one("directory", &services::directory, [this](caf::local_actor* p, const services&) {
+    all.push_back(one("callers", &services::callers, [](caf::local_actor* p, const shared_services& s) {
+      return p->spawn(actors::callers, s);
+    }));
+  all.push_back(one("relay", &services::relay, [](caf::local_actor* p, const shared_services& s) {
+    return p->spawn(actors::relay, s);
+  }));
+  all.push_back(one("directory", &services::directory, [this](caf::local_actor* p, const shared_services&) {
     return p->spawn(actors::directory, [this] { return now.get(); });
   }));
   if (whole) {
     all.push_back(agents_child());
-    all.push_back(
-        many("users", &services::users, [](caf::local_actor* p, services s, const std::string& name, bool) {
-          return p->spawn(user, std::move(s), uuid::parse(name).value());
-        }));
+    all.push_back(many("users", &services::users,
+                       [](caf::local_actor* p, const shared_services& s, const std::string& name, bool) {
+                         return p->spawn(user, s, uuid::parse(name).value());
+                       }));
   }
-  all.push_back(
-      many("rooms", &services::rooms, [](caf::local_actor* p, services s, const std::string& name, bool) {
-        return p->spawn(room, std::move(s), uuid::parse(name).value());
-      }));
+  all.push_back(many("rooms", &services::rooms,
+                     [](caf::local_actor* p, const shared_services& s, const std::string& name, bool) {
+                       return p->spawn(room, s, uuid::parse(name).value());
+                     }));
   // Sessions rest on it: what it told nobody when it fell, they ask for again.
   all.push_back(accounts_child());
   if (whole) {
     all.push_back(many("sessions", &services::sessions,
-                       [](caf::local_actor* p, services s, const std::string& name, bool) {
-                         return p->spawn(session, std::move(s), uuid::parse(name).value());
+                       [](caf::local_actor* p, const shared_services& s, const std::string& name, bool) {
+                         return p->spawn(session, s, uuid::parse(name).value());
                        }));
     all.push_back({"scheduler", [this](caf::local_actor* p) {
                      return caf::actor_cast<caf::strong_actor_ptr>(p->spawn(scheduler, now.get()));

@@ -48,18 +48,17 @@ void nursery_state::start(const std::string& child_name, child& c) {
   }
   if (c.crashed) spdlog::warn("{}/{} starts again after: {}", options.name, child_name, c.last_error);
   c.crashed = false;
-  names[caf::actor_cast<caf::actor_addr>(c.handle)] = child_name;
+  living[caf::actor_cast<caf::actor_addr>(c.handle)] = &*children.find(child_name);
   self->monitor(c.handle);
   for (auto& p : waiting)
     p.deliver(c.handle);
 }
 
 void nursery_state::went_down(const caf::down_msg& down) {
-  const auto it = names.find(down.source);
-  if (it == names.end()) return;
-  const auto child_name = std::move(it->second);
-  names.erase(it);
-  auto& c = children[child_name];
+  const auto it = living.find(down.source);
+  if (it == living.end()) return;
+  auto& [child_name, c] = *it->second;
+  living.erase(it);
   c.handle = nullptr;
   if (ending) return end_if_empty();
   const bool orderly = !down.reason || down.reason == caf::exit_reason::user_shutdown;
@@ -105,7 +104,7 @@ void nursery_state::tick(const nursery_tick& tick) {
     return;
   }
   if (tick.why == nursery_wake::give_up_waiting) {
-    spdlog::error("{}: {} do not stop; they are left behind", options.name, names.size());
+    spdlog::error("{}: {} do not stop; they are left behind", options.name, living.size());
     return self->quit(*ending);
   }
   const auto it = children.find(tick.name);
@@ -132,7 +131,7 @@ void nursery_state::end(caf::error why) {
 }
 
 void nursery_state::end_if_empty() {
-  if (names.empty()) self->quit(*ending);
+  if (living.empty()) self->quit(*ending);
 }
 
 // What crashed is remembered until it is started again, within a bound; then for the window.
@@ -179,12 +178,12 @@ std::vector<child_health> nursery_state::health() {
 
 // From a place at random on: the order of the table means nothing.
 nursery_sample nursery_state::sample(std::size_t most) const {
-  nursery_sample out{names.size(), {}};
-  const auto buckets = names.bucket_count();
+  nursery_sample out{living.size(), {}};
+  const auto buckets = living.bucket_count();
   const auto first = static_cast<std::size_t>(options.random() * static_cast<double>(buckets));
   for (std::size_t i = 0; i < buckets && out.some.size() < most; ++i) {
     const auto bucket = (first + i) % buckets;
-    for (auto it = names.begin(bucket); it != names.end(bucket) && out.some.size() < most; ++it)
+    for (auto it = living.begin(bucket); it != living.end(bucket) && out.some.size() < most; ++it)
       if (auto who = caf::actor_cast<caf::strong_actor_ptr>(it->first)) out.some.push_back(std::move(who));
   }
   return out;

@@ -66,8 +66,8 @@ struct nursery_state {
   nursery_self::stateful_pointer<nursery_state> self;
   nursery_options options;
   std::unordered_map<std::string, child> children;
-  std::unordered_map<caf::actor_addr, std::string> names; // of the living
-  std::deque<crash> recent;                               // within the window
+  std::unordered_map<caf::actor_addr, std::pair<const std::string, child>*> living; // in `children`
+  std::deque<crash> recent;                                                         // within the window
   std::unordered_map<std::string, std::size_t> recent_of; // how many of them by name
   std::deque<std::string> crashed;                        // perhaps not started since, oldest first
   std::optional<caf::error> ending;

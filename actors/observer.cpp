@@ -173,8 +173,8 @@ void observer_state::add_store(std::vector<reading>& to) const {
   add(metric::store_disk_free_bytes, seen.disk_free_bytes);
 }
 
-observer_self::behavior_type observer(observer_self::stateful_pointer<observer_state> self, services svc,
-                                      std::function<std::size_t()> passwords_waiting) {
+observer_self::behavior_type observer(observer_self::stateful_pointer<observer_state> self,
+                                      shared_services svc, std::function<std::size_t()> passwords_waiting) {
   end_on_exception(self, "observer");
   auto& s = self->state;
   s.svc = std::move(svc);

@@ -41,7 +41,7 @@ struct observer_state {
   };
 
   observer_self::stateful_pointer<observer_state> self;
-  services svc;
+  shared_services svc;
   std::function<std::size_t()> passwords_waiting;
   std::vector<observed> asking; // for the round under way
   std::uint64_t round = 0;
@@ -69,8 +69,8 @@ struct observer_state {
   void add_store(std::vector<reading>& to) const;
 };
 
-observer_self::behavior_type observer(observer_self::stateful_pointer<observer_state> self, services svc,
-                                      std::function<std::size_t()> passwords_waiting);
+observer_self::behavior_type observer(observer_self::stateful_pointer<observer_state> self,
+                                      shared_services svc, std::function<std::size_t()> passwords_waiting);
 
 } // namespace maru::actors
 

@@ -120,7 +120,7 @@ void relay_state::break_off(watch& to) {
   self->send(to.client, watch_broken{to.subscription, to.seq});
 }
 
-relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, services svc) {
+relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, shared_services svc) {
   end_on_exception(self, "relay");
   auto& s = self->state;
   s.svc = std::move(svc);

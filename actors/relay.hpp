@@ -58,7 +58,7 @@ struct relay_state {
   static inline const char* name = "relay";
 
   relay_self::stateful_pointer<relay_state> self;
-  services svc;
+  shared_services svc;
   std::unordered_map<uuid, watched_room> rooms;
   std::unordered_map<std::uint64_t, std::vector<uuid>> by_socket;
 
@@ -95,7 +95,7 @@ struct relay_state {
   [[nodiscard]] bool has_others(const watched_room& room, const uuid& person) const;
 };
 
-relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, services svc);
+relay_self::behavior_type relay(relay_self::stateful_pointer<relay_state> self, shared_services svc);
 
 } // namespace maru::actors
 

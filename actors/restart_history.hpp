@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <deque>
+#include <vector>
 
 #include "config/limits.hpp"
 
@@ -16,7 +16,7 @@ public:
   void add(std::int64_t now_ms) {
     forget_old(now_ms);
     times_.push_back(now_ms);
-    if (times_.size() > limits::restarts + 1) times_.pop_front();
+    if (times_.size() > limits::restarts + 1) times_.erase(times_.begin());
   }
 
   // Within the window; never more than limits::restarts + 1.
@@ -39,11 +39,10 @@ public:
 
 private:
   void forget_old(std::int64_t now_ms) {
-    while (!times_.empty() && times_.front() + limits::restart_window_ms <= now_ms)
-      times_.pop_front();
+    std::erase_if(times_, [now_ms](auto at) { return at + limits::restart_window_ms <= now_ms; });
   }
 
-  std::deque<std::int64_t> times_;
+  std::vector<std::int64_t> times_; // most have none
 };
 
 } // namespace maru::actors

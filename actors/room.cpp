@@ -18,7 +18,7 @@ void room_state::start() {
 void room_state::load() {
   loaded = false;
   const auto number = ++loads;
-  // A refused commit is often the first of many resends: then all that can be remembered is read.
+  // A refused commit is often the first of many resends: then more of what was taken is worth knowing.
   const auto commands = number == 1 ? limits::room_commands_at_start : limits::room_recent_commands;
   read_into(
       self, svc->store, caf::actor_cast<room_self>(self),
@@ -186,7 +186,7 @@ void room_state::went_down(const caf::down_msg& down) {
   }
 }
 
-room_self::behavior_type room(room_self::stateful_pointer<room_state> self, services svc, uuid id) {
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id) {
   end_on_exception(self, "room " + id.str());
   auto& s = self->state;
   s.svc = std::move(svc);

@@ -149,7 +149,7 @@ struct room_state {
   static inline const char* name = "room";
 
   room_self::stateful_pointer<room_state> self;
-  services svc;
+  shared_services svc;
   uuid id;
   std::uint64_t life = 0;  // tells this life of the room from others
   std::uint64_t frame = 0; // the last one told
@@ -288,7 +288,7 @@ struct room_state {
   void pieces(pieces_made& what);
 };
 
-room_self::behavior_type room(room_self::stateful_pointer<room_state> self, services svc, uuid id);
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id);
 
 } // namespace maru::actors
 

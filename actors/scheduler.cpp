@@ -7,7 +7,7 @@
 
 namespace maru::actors {
 
-scheduler_actor::behavior_type scheduler(scheduler_actor::pointer self, services svc) {
+scheduler_actor::behavior_type scheduler(scheduler_actor::pointer self, shared_services svc) {
   end_on_exception(self, "scheduler");
   self->send(self, sweep_atom::value);
   return {

@@ -14,7 +14,7 @@ using sweep_atom = caf::atom_constant<caf::atom("sweep")>;
 
 // The sweeper: wakes the owners of due entries that nobody works on, at once when the process starts and then
 // as a net below every lost wake-up.
-scheduler_actor::behavior_type scheduler(scheduler_actor::pointer self, services svc);
+scheduler_actor::behavior_type scheduler(scheduler_actor::pointer self, shared_services svc);
 
 } // namespace maru::actors
 

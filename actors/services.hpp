@@ -43,4 +43,7 @@ struct services {
   [[nodiscard]] storage::fence under(const uuid& owner) const { return {storage::shard_of(owner), epoch}; }
 };
 
+// Who starts while nothing changes shares one.
+using shared_services = std::shared_ptr<const services>;
+
 } // namespace maru::actors

@@ -195,10 +195,10 @@ void session_state::went_down(const caf::down_msg& down) {
   }
 }
 
-session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc,
+session_self::behavior_type session(session_self::stateful_pointer<session_state> self, shared_services svc,
                                     uuid id) {
-  end_on_exception(self, "session " + id.str());
   auto& s = self->state;
+  end_on_exception(self, [&s] { return "session " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });

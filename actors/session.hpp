@@ -44,7 +44,7 @@ struct session_state {
   static inline const char* name = "session";
 
   session_self::stateful_pointer<session_state> self;
-  services svc;
+  shared_services svc;
   uuid id;
   identity who;
   bool known = false; // `who` is set
@@ -89,7 +89,7 @@ struct session_state {
   [[nodiscard]] person by() const { return {who.user, who.display_name}; }
 };
 
-session_self::behavior_type session(session_self::stateful_pointer<session_state> self, services svc,
+session_self::behavior_type session(session_self::stateful_pointer<session_state> self, shared_services svc,
                                     uuid id);
 
 } // namespace maru::actors

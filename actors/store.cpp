@@ -22,7 +22,7 @@ void watch_disk(bool& refuses, const storage::outcome& how) {
 
 } // namespace
 
-store_actor::behavior_type store(store_actor::pointer self, services svc) {
+store_actor::behavior_type store(store_actor::pointer self, shared_services svc) {
   end_on_exception(self, "store");
   const auto db = svc->db;
   // Touched where steps are answered: by one thread at a time, in order.

@@ -40,7 +40,7 @@ void refuse_asking(user_command& what, const refusal& why) {
 void user_state::start() {
   tokens = svc->settings->limits.messages_per_minute_per_user;
   tokens_at = svc->time->steady_ms();
-  self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
+  tick_later();
 }
 
 void user_state::command(user_command what) {
@@ -179,6 +179,7 @@ void user_state::refuse(const user_command& what, refusal why) {
 
 void user_state::went_down(const caf::down_msg& down) {
   std::erase_if(devices, [&](const device& d) { return d.session == down.source; });
+  tick_later();
   for (auto it = rooms.begin(); it != rooms.end(); ++it) {
     if (!it->second.handle || !(it->second.handle == down.source)) continue;
     it->second.handle = nullptr;
@@ -209,6 +210,8 @@ void user_state::leave(const session_actor& session) {
   ++busy;
   self->demonitor(session.address());
   std::erase_if(devices, [&](const device& d) { return d.session == session; });
+  if (!tick_set) busy_seen = busy;
+  tick_later();
 }
 
 void user_state::revoke(const uuid& family) {
@@ -222,14 +225,20 @@ void user_state::tick(const user_tick& t) {
       if (!link.handle && !link.tickets.empty()) find_room(room);
     return;
   }
+  tick_set = false;
   if (busy == busy_seen && devices.empty() && under_way.empty() && held.empty()) return self->quit();
   busy_seen = busy;
+  tick_later();
+}
+
+void user_state::tick_later() {
+  if (!devices.empty() || std::exchange(tick_set, true)) return;
   self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
 }
 
-user_self::behavior_type user(user_self::stateful_pointer<user_state> self, services svc, uuid id) {
-  end_on_exception(self, "user " + id.str());
+user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shared_services svc, uuid id) {
   auto& s = self->state;
+  end_on_exception(self, [&s] { return "user " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });

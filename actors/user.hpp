@@ -40,7 +40,7 @@ struct user_state {
   static inline const char* name = "user";
 
   user_self::stateful_pointer<user_state> self;
-  services svc;
+  shared_services svc;
   uuid id;
 
   std::uint64_t next_ticket = 1;
@@ -62,6 +62,7 @@ struct user_state {
   };
   std::vector<device> devices;
   std::uint64_t busy = 0, busy_seen = 0;
+  bool tick_set = false; // not while there are devices: they keep it
 
   void start();
   void command(user_command what);
@@ -79,9 +80,10 @@ struct user_state {
   void leave(const session_actor& session);
   void revoke(const uuid& family);
   void tick(const user_tick& t);
+  void tick_later();
 };
 
-user_self::behavior_type user(user_self::stateful_pointer<user_state> self, services svc, uuid id);
+user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shared_services svc, uuid id);
 
 } // namespace maru::actors
 

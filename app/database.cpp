@@ -3,6 +3,9 @@
 #include <string_view>
 #include <utility>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace maru::app {
 namespace {
 
@@ -15,12 +18,24 @@ std::optional<std::filesystem::path> database_file(const config::settings& setti
   return settings.server.data / settings.storage.url.substr(scheme.size());
 }
 
+std::string closed_to_owner(const config::settings& settings) {
+  const auto& data = settings.server.data;
+  struct stat owner{};
+  if (::geteuid() != 0 || ::stat(data.c_str(), &owner) != 0 || owner.st_uid == 0) return "";
+  return "what root makes in " + data.string() + " would be closed to its owner, user " +
+         std::to_string(owner.st_uid) + "; run this as that user";
+}
+
+std::string database_url(const config::settings& settings) {
+  const auto file = database_file(settings);
+  return file ? std::string{scheme} + file->string() : settings.storage.url;
+}
+
 std::shared_ptr<storage::store> open_store(const config::settings& settings,
                                            std::function<void(std::string)> on_fatal,
                                            std::shared_ptr<metrics> counts) {
-  const auto file = database_file(settings);
   storage::open_options options;
-  options.url = file ? std::string{scheme} + file->string() : settings.storage.url;
+  options.url = database_url(settings);
   options.readers = settings.storage.readers;
   options.on_fatal = std::move(on_fatal);
   options.counts = std::move(counts);

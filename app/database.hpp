@@ -15,6 +15,12 @@ namespace maru::app {
 // The file of an embedded database.
 std::optional<std::filesystem::path> database_file(const config::settings& settings);
 
+// Why what this user makes in the data directory would be of no use to the server, and what to do; "" it is.
+std::string closed_to_owner(const config::settings& settings);
+
+// storage.url, its file within the data directory.
+std::string database_url(const config::settings& settings);
+
 // Throws storage::open_error.
 std::shared_ptr<storage::store> open_store(const config::settings& settings,
                                            std::function<void(std::string)> on_fatal,

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/backup.hpp"
+#include "app/backup.hpp"
 #include "app/control.hpp"
 #include "app/mailboxes.hpp"
 #include "app/serve.hpp"
@@ -180,6 +182,24 @@ int main(int argc, char** argv) {
     command->callback([&, run] {
       status = with_settings(what, [&](const maru::config::settings& s) { return run(s, mailbox_order); });
     });
+  });
+
+  std::string copy;
+  auto* backup =
+      app.add_subcommand("backup", "Copy the database to a new file; with a running server or without one");
+  add_options(backup);
+  backup->add_option("FILE", copy, "The new file")->required();
+  backup->callback([&] {
+    status =
+        with_settings(what, [&](const maru::config::settings& s) { return maru::app::back_up(s, copy); });
+  });
+  auto* restore =
+      app.add_subcommand("restore", "Put a backup in the place of the database of a stopped server");
+  add_options(restore);
+  restore->add_option("FILE", copy, "What `maru backup` made")->required();
+  restore->callback([&] {
+    status =
+        with_settings(what, [&](const maru::config::settings& s) { return maru::app::restore(s, copy); });
   });
 
   auto* version = app.add_subcommand("version", "Print the version");

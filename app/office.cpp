@@ -4,7 +4,6 @@
 #include <iostream>
 #include <utility>
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -45,10 +44,8 @@ void require_access(const config::settings& settings, office::missing database) 
                   " is not open to you; run this as the user that the server runs as"};
   const auto file = database_file(settings);
   if (!file || std::filesystem::exists(*file, ignored)) return;
-  struct stat owner{};
-  if (::geteuid() == 0 && ::stat(data.c_str(), &owner) == 0 && owner.st_uid != 0)
-    throw trouble{"what root makes in " + data.string() + " would be closed to its owner, user " +
-                  std::to_string(owner.st_uid) + "; run this as that user, or start the server first"};
+  if (const auto why = closed_to_owner(settings); !why.empty())
+    throw trouble{why + ", or start the server first"};
   if (database == office::missing::make) return;
   throw trouble{"there is no server and no database at " + file->string() +
                 "; name the data directory with --config FILE or --set server.data=DIR"};

@@ -82,8 +82,9 @@ std::optional<std::string> folded(std::string_view s) {
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     return out;
   }
-  if (!valid(s)) return std::nullopt;
-  auto out = mapped(s, UTF8PROC_CASEFOLD);
+  // Marks are put in order before a mark folds to a letter, behind which they would stay.
+  auto out = nfc(s);
+  if (out) out = mapped(*out, UTF8PROC_CASEFOLD);
   // Composing can make a character that folds further, so that equal names would stay apart.
   for (int round = 0; out && round < 3; ++round) {
     auto again = mapped(*out, UTF8PROC_CASEFOLD);

@@ -71,12 +71,12 @@ bool uuid::nil() const {
 
 std::string uuid::str() const {
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  out.reserve(36);
+  std::string out(36, '-');
+  auto to = out.begin();
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (hyphen_before(i)) out.push_back('-');
-    out.push_back(digits[bytes[i] >> 4U]);
-    out.push_back(digits[bytes[i] & 0x0fU]);
+    if (hyphen_before(i)) ++to;
+    *to++ = digits[bytes[i] >> 4U];
+    *to++ = digits[bytes[i] & 0x0fU];
   }
   return out;
 }

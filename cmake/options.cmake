@@ -5,6 +5,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POLICY_DEFAULT_CMP0167 NEW) # newer CMakes take Boost's own package
 
 option(MARU_TESTS "Build the tests" ON)
+option(MARU_FUZZ "Build the fuzz targets; needs clang" OFF)
 option(MARU_WERROR "Warnings are errors" OFF)
 set(MARU_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
 

@@ -7,8 +7,8 @@ build_packages=(
   libspdlog-dev libcli11-dev libtomlplusplus-dev libsodium-dev libutf8proc-dev prometheus-cpp-dev
   ca-certificates
 )
-test_packages=(catch2 clang-format-19 git curl)
-long_packages=(clang-19 clang-tidy-19 libclang-rt-19-dev)
+test_packages=(catch2 clang-format-19 clang-19 libclang-rt-19-dev git curl)
+long_packages=(clang-tidy-19)
 browser_packages=(chromium)
 
 # Installs those of its arguments that are not there yet; says nothing and does nothing when all are.

@@ -55,6 +55,7 @@ inline constexpr std::size_t room_answers_unfinished = 512; // each holds its te
 inline constexpr std::size_t agent_questions_waiting = 256; // of one agent in one room
 inline constexpr std::size_t room_recent_commands = 1024;   // resends found without reading
 inline constexpr std::size_t room_commands_at_start = 64;   // of these; reading all takes milliseconds
+inline constexpr std::size_t commands_read_for_one = 16;    // of all rooms, for each of one room's
 inline constexpr std::size_t store_queue_bytes = 268'435'456;
 inline constexpr std::size_t commit_group_steps = 1024; // one transaction
 inline constexpr std::size_t reads_waiting = 65'536;
@@ -139,10 +140,11 @@ inline constexpr std::uint32_t checkpoint_ms = 100;
 inline constexpr std::uint32_t checkpoint_pieces = 64;
 
 // The embedded database.
-inline constexpr std::uint32_t database_busy_ms = 5'000;  // a backup tool may hold the lock for a moment
-inline constexpr std::size_t database_cache_kib = 32'768; // of each connection
-inline constexpr int database_log_pages = 16'384;         // 64 MiB of log, then it is moved into the file
-inline constexpr int database_log_most_pages = 131'072;   // beyond it readers are waited for
+inline constexpr std::uint32_t database_busy_ms = 5'000;     // a backup tool may hold the lock for a moment
+inline constexpr std::size_t database_cache_kib = 32'768;    // of each connection
+inline constexpr std::size_t database_write_bytes = 126'976; // of the log; SQLite's writes end at 128 KiB
+inline constexpr int database_log_pages = 16'384;            // 64 MiB of log, then it is moved into the file
+inline constexpr int database_log_most_pages = 131'072;      // beyond it readers are waited for
 inline constexpr std::size_t database_log_kept_bytes =
     67'108'864; // a log that grew once shrinks again to this
 

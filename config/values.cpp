@@ -1,8 +1,12 @@
 #include "config/values.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <numeric>
 #include <vector>
+
+#include <arpa/inet.h>
 
 #include "base/text.hpp"
 
@@ -15,25 +19,32 @@ bool is_alphanumeric(char c) {
 
 bool is_visible(char c) { return c > 0x20 && c < 0x7f; }
 
+bool is_host(std::string_view s) {
+  constexpr std::size_t longest_name = 253;
+  const auto fits = [](char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; };
+  return !s.empty() && s.size() <= longest_name && s.front() != '-' && std::ranges::all_of(s, fits);
+}
+
+bool is_port(std::string_view s) {
+  std::uint16_t port = 0;
+  const auto* end = s.data() + s.size();
+  const auto [stopped, failed] = std::from_chars(s.data(), end, port);
+  return failed == std::errc{} && stopped == end && port != 0;
+}
+
+bool is_ipv6(std::string_view s) {
+  in6_addr room{};
+  return inet_pton(AF_INET6, std::string{s}.c_str(), &room) == 1 && s.find('\0') == std::string_view::npos;
+}
+
 // host or host:port, without a user.
 bool is_authority(std::string_view s) {
-  if (s.empty()) return false;
-  const auto end_of_host = s.front() == '[' ? s.find(']') : s.find(':');
-  if (s.front() == '[' && (end_of_host == std::string_view::npos || end_of_host < 3)) return false;
-  auto host = s.substr(0, end_of_host);
-  auto port = end_of_host == std::string_view::npos ? std::string_view{} : s.substr(end_of_host);
-  if (s.front() == '[') {
-    host.remove_prefix(1);
-    port.remove_prefix(1);
-  }
-  const auto in_host = [&](char c) {
-    return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || (s.front() == '[' && c == ':');
-  };
-  if (host.empty() || !std::ranges::all_of(host, in_host)) return false;
-  if (port.empty()) return true;
-  port.remove_prefix(std::min<std::size_t>(1, port.size()));
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return !port.empty() && port.size() <= 5 && std::ranges::all_of(port, is_digit);
+  const bool v6 = s.starts_with('[');
+  const auto end_of_host = std::min(v6 ? s.find(']') : s.find(':'), s.size());
+  if (v6 && end_of_host == s.size()) return false;
+  const auto port = s.substr(end_of_host + (v6 ? 1 : 0));
+  if (v6 ? !is_ipv6(s.substr(1, end_of_host - 1)) : !is_host(s.substr(0, end_of_host))) return false;
+  return port.empty() || (port.front() == ':' && is_port(port.substr(1)));
 }
 
 std::size_t after_scheme(std::string_view s) {
@@ -43,11 +54,12 @@ std::size_t after_scheme(std::string_view s) {
 
 } // namespace
 
+// No more than llm::parse_url takes: what is wrong is to be found before the start.
 bool is_http_url(std::string_view s) {
   if (!s.starts_with("http://") && !s.starts_with("https://")) return false;
-  if (!std::ranges::all_of(s, is_visible)) return false;
+  if (!std::ranges::all_of(s, is_visible) || s.find_first_of("?#\\") != std::string_view::npos) return false;
   const auto rest = s.substr(after_scheme(s));
-  return is_authority(rest.substr(0, rest.find_first_of("/?#")));
+  return is_authority(rest.substr(0, rest.find('/')));
 }
 
 // Only what a browser may send is of use: compared byte by byte.

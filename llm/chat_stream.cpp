@@ -58,13 +58,12 @@ wire::verdict chat_stream::on_stream(std::string_view bytes) {
   lines_.feed(bytes);
   while (!stopped_) {
     auto event = lines_.next();
-    if (!event) break;
+    if (!event || lines_.foreign()) break;
     on_data(*event);
   }
   if (!stopped_ && lines_.too_large())
     stop(wire::verdict::close, fault::too_large, "a line or event beyond its bound");
-  if (!stopped_ && lines_.foreign() && !data_came_)
-    stop(wire::verdict::close, fault::not_a_stream, "not an event stream");
+  if (!stopped_ && lines_.foreign()) stop(wire::verdict::close, fault::not_a_stream, "not an event stream");
   if (!pieces_.empty() && !to_->pieces(std::exchange(pieces_, {}))) return wire::verdict::close;
   if (stopped_) {
     end(out_.what, std::string(out_.detail));
@@ -81,7 +80,7 @@ void chat_stream::on_data(const sse_event& event) {
     return stop(wire::verdict::close, fault::in_stream,
                 chunk.error_word.empty() ? "error" : chunk.error_word);
   if (chunk.garbage) return stop(wire::verdict::close, fault::not_a_stream, "an event is no JSON object");
-  data_came_ = fresh_ = true;
+  fresh_ = true;
   alive_ = alive_ || chunk.thinking || !chunk.text.empty();
   if (!chunk.model.empty()) out_.model = std::move(chunk.model);
   if (chunk.tokens) out_.usage = *chunk.tokens;
@@ -122,7 +121,7 @@ void chat_stream::on_end(wire::end how, std::string_view detail) {
   if (stopped_) return end(out_.what, std::string(out_.detail));
   if (!out_.finish.empty()) return end(fault::none, "");
   if (how == wire::end::timed_out) return end(fault::timed_out, detail);
-  if (lines_.foreign() && !data_came_) return end(fault::not_a_stream, "not an event stream");
+  if (lines_.foreign()) return end(fault::not_a_stream, "not an event stream");
   end(fault::cut, "ended without finish reason");
 }
 

@@ -45,7 +45,6 @@ private:
   std::string error_body_;
   outcome out_;
   token_count written_;
-  bool data_came_ = false;
   bool alive_ = false;   // something of the answer came: its time limit is the idle one
   bool fresh_ = false;   // data came with the read at hand
   bool stopped_ = false; // the outcome is known; told after the pieces of this read

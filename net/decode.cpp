@@ -95,7 +95,7 @@ client_frame take_of_answer(fields& from, const json&) {
 client_frame take_ping(fields& from, const json& whole) {
   const auto t = whole.find("t");
   ping_in out{t == whole.end() ? "" : t->dump()};
-  if (out.t.find("\\u0000") != std::string::npos)
+  if (t != whole.end() && !acceptable_inside(*t))
     from.refuse("t", "anything without NUL and lone surrogates");
   return out;
 }

@@ -40,15 +40,17 @@ std::string retry_hint() {
   return "retry: " + std::to_string(randombytes_uniform(limits::stream_retry_ms)) + "\n\n";
 }
 
+framing framing_of(const stream_start& start) {
+  return start.chunked ? framing::chunked_events : framing::events;
+}
+
 // Everything but the five calls of actors::connection happens on the worker's thread.
 class stream_connection final : public event_stream,
                                 private outgoing<stream_connection>,
                                 public std::enable_shared_from_this<stream_connection> {
 public:
   stream_connection(std::shared_ptr<worker> home, stream_start start)
-      : outgoing(std::move(home), connection_kind::sse,
-                 start.chunked ? framing::chunked_events : framing::events),
-        start_(std::move(start)) {}
+      : outgoing(std::move(home), connection_kind::sse, framing_of(start)), start_(std::move(start)) {}
 
   void open();
 
@@ -79,7 +81,7 @@ private:
   void finish();
 
   stream_socket& socket() { return *socket_; }
-  [[nodiscard]] framing how() const { return start_.chunked ? framing::chunked_events : framing::events; }
+  [[nodiscard]] framing how() const { return framing_of(start_); }
 
   stream_start start_;
   std::optional<stream_socket> socket_; // from serve() on

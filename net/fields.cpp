@@ -34,7 +34,15 @@ std::string_view without_lone_surrogates(std::string_view whole, std::string& co
   return copy.empty() ? whole : std::string_view{copy};
 }
 
-// Recursion is as deep as json_depth.
+std::string of_length(span_of allowed, std::string_view unit) {
+  return "a string of " + std::to_string(allowed.least) + " to " + std::to_string(allowed.most) + " " +
+         std::string{unit};
+}
+
+bool within(std::size_t size, span_of allowed) { return size >= allowed.least && size <= allowed.most; }
+
+} // namespace
+
 bool acceptable_inside(const json& value) {
   if (value.is_string()) return text::acceptable(value.get_ref<const std::string&>());
   if (value.is_object())
@@ -45,19 +53,12 @@ bool acceptable_inside(const json& value) {
   return true;
 }
 
-std::string of_length(span_of allowed, std::string_view unit) {
-  return "a string of " + std::to_string(allowed.least) + " to " + std::to_string(allowed.most) + " " +
-         std::string{unit};
-}
-
-bool within(std::size_t size, span_of allowed) { return size >= allowed.least && size <= allowed.most; }
-
-} // namespace
-
 result<json> parse_object(std::string_view given) {
   if (text::nested_deeper(given, limits::json_depth))
     return refusal{code::invalid_json, "nested deeper than " + std::to_string(limits::json_depth) + " levels",
                    0};
+  // To the parser a NUL is the end, whatever stands behind it.
+  if (given.find('\0') != std::string_view::npos) return refusal{code::invalid_json, "not valid JSON", 0};
   std::string copy;
   auto out = json::parse(without_lone_surrogates(given, copy), nullptr, false);
   if (out.is_discarded()) return refusal{code::invalid_json, "not valid JSON", 0};

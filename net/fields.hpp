@@ -17,6 +17,9 @@ namespace maru::net {
 // out as NUL, so that the field it stands in is refused and not the whole text.
 result<nlohmann::json> parse_object(std::string_view text);
 
+// No string inside holds NUL or a lone surrogate. Recursion is as deep as json_depth.
+bool acceptable_inside(const nlohmann::json& value);
+
 struct span_of {
   std::size_t least = 0;
   std::size_t most = 0;

@@ -16,8 +16,9 @@
 
 namespace maru::net {
 
-// `Self` has socket(), flush(), all_written() and finish(), all for the worker's thread. It lives in a
-// shared_ptr.
+// `Self` lives in a shared_ptr and has, all for the worker's thread: socket(); flush(), which calls
+// write_out() unless stalled_; all_written(); finish(), which may be called within write_out(), sets gone_
+// before it closes the socket, and calls tell_gone().
 template <class Self>
 class outgoing {
 protected:

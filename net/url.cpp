@@ -63,7 +63,7 @@ std::optional<target> parse_target(std::string_view text) {
   // The absolute form, as for proxies: its authority says nothing here.
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!text.starts_with(scheme)) continue;
-    text.remove_prefix(std::min(text.size(), text.find('/', scheme.size())));
+    text.remove_prefix(std::min(text.size(), text.find_first_of("/?#", scheme.size())));
     break;
   }
   if (!text.starts_with('/') || text.find('#') != std::string_view::npos) return std::nullopt;

@@ -111,8 +111,8 @@ private:
 
   stream_socket& socket() { return ws_->next_layer().socket(); }
 
-  std::optional<stream> ws_; // until the end
-  actors::identity identity_;
+  std::optional<stream> ws_;                   // until the end
+  std::unique_ptr<actors::identity> identity_; // until hello
   std::optional<close_code> refused_;
   std::string message_;
   std::size_t commands_ = 0, command_bytes_ = 0; // under way
@@ -137,7 +137,8 @@ void ws_connection::start(ws_start start) {
   home_->add(shared_from_this());
   count_accepted();
   since_ = last_read_ = last_ping_ = now();
-  if (auto* who = std::get_if<actors::identity>(&start.outcome)) identity_ = std::move(*who);
+  if (auto* who = std::get_if<actors::identity>(&start.outcome))
+    identity_ = std::make_unique<actors::identity>(std::move(*who));
   if (const auto* why = std::get_if<close_code>(&start.outcome)) refused_ = *why;
   ws_->read_message_max(limits::frame_in_bytes);
   ws_->control_callback([this](websocket::frame_type, boost::string_view) {
@@ -160,8 +161,9 @@ void ws_connection::on_accepted(error_code failed) {
   if (failed) return read_failed(failed);
   accepted_ = true;
   ws_->set_option(websocket::stream_base::decorator([](websocket::response_type&) {})); // frees what it held
-  if (refused_) close(*refused_);
-  read();
+  if (!refused_) return read();
+  close(*refused_);
+  flush(); // so that what was sent along with the upgrade is not taken
 }
 
 void ws_connection::attach(std::shared_ptr<actors::session_port> to) {
@@ -214,7 +216,7 @@ void ws_connection::on_read(error_code failed, std::size_t size) {
   last_read_ = now();
   missed_ = 0;
   if (failed) return read_failed(failed);
-  if (closing_) {
+  if (closing_ || out_.closed()) {
     message_.clear();
   } else if (ws_->got_binary()) {
     close(close_code::bad_protocol);
@@ -253,7 +255,8 @@ void ws_connection::take(actors::hello_in in) {
   if (said_hello_) return refuse("", {code::bad_order, "hello was said already", 0});
   said_hello_ = true;
   since_ = now();
-  home_->shared().with.front.hello(shared_from_this(), std::move(identity_), std::move(in));
+  const auto who = std::exchange(identity_, nullptr);
+  home_->shared().with.front.hello(shared_from_this(), std::move(*who), std::move(in));
 }
 
 void ws_connection::take(ping_in in) {

@@ -273,10 +273,12 @@ std::optional<checkpoint_row> snapshot::joined_checkpoint(const answer_row& answ
   return out;
 }
 
+// Looks through the newest of all rooms: a command is sent again soon or, as a rule, never. A VACUUM by some
+// tool keeps the order of rows, though it may number them anew.
 void snapshot::add_recent(room_image& out, std::size_t most) {
-  out.recent = all(db_.run("SELECT " MARU_COMMAND_COLUMNS " FROM commands WHERE room = ? "
-                           "ORDER BY seq DESC, author DESC, id DESC LIMIT ?",
-                           out.room.id, clamped(most)),
+  out.recent = all(db_.run("SELECT " MARU_COMMAND_COLUMNS " FROM commands WHERE room = ?1 "
+                           "AND rowid > (SELECT max(rowid) FROM commands) - ?2 ORDER BY rowid DESC LIMIT ?3",
+                           out.room.id, clamped(most * limits::commands_read_for_one), clamped(most)),
                    command_of);
   std::reverse(out.recent.begin(), out.recent.end());
 }

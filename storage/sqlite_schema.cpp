@@ -6,7 +6,7 @@ namespace maru::storage::sqlite {
 
 namespace {
 
-// Ids are 16 bytes. The path of a posted message writes six b-trees and one row of `rooms`: every further
+// Ids are 16 bytes. The path of a posted message writes five b-trees and one row of `rooms`: every further
 // index there is paid by each message. Events and commands have a rowid, so that rows land at the end of
 // their table however many rooms are active, and only the short index entries are spread by room.
 constexpr const char* version_1 = R"sql(
@@ -160,7 +160,12 @@ CREATE INDEX refreshes_expiring ON refreshes(expires_at);
 CREATE INDEX refreshes_by_family ON refreshes(family);
 )sql";
 
-constexpr std::array shipped{version_1, version_2};
+// It found a room's newest commands, which are among the newest of all.
+constexpr const char* version_3 = R"sql(
+DROP INDEX commands_by_seq;
+)sql";
+
+constexpr std::array shipped{version_1, version_2, version_3};
 
 constexpr std::int64_t maru_application_id = 0x6d617275; // "maru"
 
@@ -174,6 +179,13 @@ void refuse_foreign(connection& db, std::int64_t version) {
   const bool empty = number(db, "SELECT count(*) FROM sqlite_master") == 0;
   if (!ours && (version != 0 || !empty))
     throw open_error{"the file is a database of another program; name another file in storage.url"};
+}
+
+void refuse_newer(std::int64_t version, std::size_t steps) {
+  if (version < 0 || version > static_cast<std::int64_t>(steps))
+    throw open_error{"the database has schema version " + std::to_string(version) +
+                     ", this maru knows versions up to " + std::to_string(steps) +
+                     "; run the newer maru, or restore a backup made by this one"};
 }
 
 void step_forward(connection& db, const char* sql, std::size_t to) {
@@ -196,13 +208,16 @@ std::span<const char* const> migrations() { return shipped; }
 void migrate(connection& db, std::span<const char* const> steps) {
   const auto version = number(db, "PRAGMA user_version");
   refuse_foreign(db, version);
-  const auto newest = static_cast<std::int64_t>(steps.size());
-  if (version < 0 || version > newest)
-    throw open_error{"the database has schema version " + std::to_string(version) +
-                     ", this maru knows versions up to " + std::to_string(newest) +
-                     "; run the newer maru, or restore a backup made by this one"};
+  refuse_newer(version, steps.size());
   for (auto at = static_cast<std::size_t>(version); at < steps.size(); ++at)
     step_forward(db, steps[at], at + 1);
+}
+
+void check_schema(connection& db) {
+  const auto version = number(db, "PRAGMA user_version");
+  refuse_foreign(db, version);
+  refuse_newer(version, shipped.size());
+  if (version == 0) throw open_error{"the database is empty: no maru has used it yet"};
 }
 
 } // namespace maru::storage::sqlite

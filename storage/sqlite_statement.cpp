@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "config/limits.hpp"
+#include "storage/sqlite_log.hpp"
 
 namespace maru::storage::sqlite {
 
@@ -121,7 +122,8 @@ std::optional<uuid> query::maybe_id(int column) const {
 }
 
 connection::connection(const std::filesystem::path& file, mode how) {
-  const int code = sqlite3_open_v2(file.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(file.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                                   how == mode::write ? gathering_file_system() : nullptr);
   try {
     if (db_ == nullptr) throw error{SQLITE_NOMEM, 0, "out of memory"};
     sqlite3_extended_result_codes(db_, 1);
@@ -189,6 +191,12 @@ bool connection::in_transaction() const { return sqlite3_get_autocommit(db_) == 
 std::int64_t connection::changes_so_far() const { return sqlite3_total_changes64(db_); }
 
 int connection::last_changes() const { return sqlite3_changes(db_); }
+
+void connection::commit() {
+  const gathered_writes gathered(db_);
+  exec("COMMIT");
+  if (gathered.wait()) throw error{SQLITE_CORRUPT, 0, "SQLite wrote to its log after the sync"};
+}
 
 void connection::roll_back() {
   if (in_transaction()) exec("ROLLBACK");

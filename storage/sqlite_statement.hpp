@@ -124,6 +124,7 @@ public:
 
   [[nodiscard]] bool in_transaction() const;
   [[nodiscard]] std::int64_t changes_so_far() const;
+  void commit();
   void roll_back(); // if in a transaction
 
   // Commits go to a write-ahead log from here on; the file remembers.

@@ -97,7 +97,7 @@ void writer::in_transaction(std::span<const step* const> group, std::vector<outc
   }
   ask("commit");
   const stopwatch committing;
-  db_.exec("COMMIT");
+  db_.commit();
   counts_.observe(metric::store_commit_seconds, committing.seconds());
 }
 
@@ -153,7 +153,7 @@ std::uint64_t writer::claim(const std::string& node) {
       if (q.next()) epoch = q.count(0);
     }
     db_.exec("UPDATE leases SET node = ?, epoch = ?, expires_at = 0", node, epoch);
-    db_.exec("COMMIT");
+    db_.commit();
     return epoch;
   } catch (...) {
     db_.roll_back();

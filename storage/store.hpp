@@ -198,7 +198,7 @@ struct room_image {
   std::vector<answer_row> unfinished; // oldest question first
   std::vector<checkpoint_row>
       checkpoints;                 // of the unfinished answers' current attempts, joined: one per answer
-  std::vector<command_row> recent; // newest commands, oldest first
+  std::vector<command_row> recent; // of the newest commands of all rooms, oldest first
   std::optional<event_row> tail;   // newest message or finished answer: the default parent
   std::optional<event_row> last;   // newest event
 };

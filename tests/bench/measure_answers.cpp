@@ -45,7 +45,8 @@ private:
   void take_event(std::string_view frame);
   void take_base(std::string_view frame);
   void take_delta(std::string_view frame);
-  void done(std::string_view text);
+  void ended(std::string_view text);
+  void done();
   void fail(std::string_view what) { all_.failed.add(what); }
 
   const std::size_t number_;
@@ -58,7 +59,7 @@ private:
   std::size_t at_ = 0;    // how much of the expected text has come
   std::int64_t asked_at_ = 0;
   bool waits_ = false;
-  bool acked_ = false;
+  bool acked_ = false, ended_ = false;
 };
 
 void user::ask() {
@@ -68,7 +69,7 @@ void user::ask() {
   n_ = 0;
   at_ = 0;
   waits_ = true;
-  acked_ = false;
+  acked_ = ended_ = false;
   ++all_.waiting;
   std::string frame = R"({"type":"send","id":")" + command_id(number_, questions_) + R"(","room":")" + room_ +
                       R"(","text":")" + question_ + '"';
@@ -82,11 +83,11 @@ void user::on_text(std::string_view frame) {
   if (has_type(frame, "delta")) return take_delta(frame);
   if (has_type(frame, "event")) return take_event(frame);
   if (has_type(frame, "answer")) return take_base(frame);
-  if (all_.bare && has_type(frame, "end")) return done({});
+  if (all_.bare && has_type(frame, "end")) return ended({});
   if (has_type(frame, "ack")) {
     if (acked_ || field(frame, "\"duplicate\"") != "false") fail("an ack too many");
     acked_ = true;
-    return;
+    return done();
   }
   if (has_type(frame, "opened")) {
     seq_ = number(field(frame, "\"head\""));
@@ -103,10 +104,10 @@ void user::take_event(std::string_view frame) {
   if (seq <= seq_ && kind != "answer" && all_.ready == 0) return; // replayed
   if (seq != seq_ + 1) fail("an event out of order");
   seq_ = seq;
-  if (kind == "answer") return done(field(frame, "\"text\"", frame.find("\"data\":")));
+  if (kind == "answer") return ended(field(frame, "\"text\"", frame.find("\"data\":")));
   if (kind.starts_with("answer")) {
     fail(kind);
-    done({});
+    ended({});
   }
 }
 
@@ -132,15 +133,21 @@ void user::take_delta(std::string_view frame) {
   at_ += text.size();
 }
 
-void user::done(std::string_view text) {
-  if (!waits_) return fail("an end too many");
+void user::ended(std::string_view text) {
+  if (!waits_ || ended_) return fail("an end too many");
   if (!text.empty() && text != expected_) fail("an answer with another text");
   if (n_ != all_.pieces || at_ != expected_.size()) fail("an end before all pieces");
-  if (!acked_ && !all_.bare) fail("an end before the ack");
+  ended_ = true;
+  all_.whole.add(now_ns() - asked_at_);
+  done();
+}
+
+// The ack may come after the end of a quick answer.
+void user::done() {
+  if (!ended_ || (!acked_ && !all_.bare)) return;
   waits_ = false;
   --all_.waiting;
   ++all_.answers;
-  all_.whole.add(now_ns() - asked_at_);
   if (all_.asking) ask();
 }
 

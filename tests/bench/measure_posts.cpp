@@ -39,8 +39,9 @@ private:
   void post(std::size_t slot);
   void take_ack(std::string_view frame);
 
-  // A command's id names its slot and its number, so an ack finds both without a map.
-  static constexpr std::size_t slot_digits = 8, number_at = 24, number_digits = 12;
+  // A command's id names its number and its slot, so an ack finds both without a map; and it grows with time,
+  // as the ids of the browser client do.
+  static constexpr std::size_t number_digits = 8, slot_at = 24, slot_digits = 12;
 
   const std::vector<std::string> rooms_;
   const std::string text_;
@@ -54,8 +55,8 @@ void poster::post(std::size_t slot) {
   char head[96];
   const auto number = ++posted_;
   const auto size =
-      std::snprintf(head, sizeof head, R"({"type":"send","id":"%08zx-0000-4000-8000-%012llx","room":")", slot,
-                    static_cast<unsigned long long>(number));
+      std::snprintf(head, sizeof head, R"({"type":"send","id":"%08llx-0000-7000-8000-%012zx","room":")",
+                    static_cast<unsigned long long>(number), slot);
   std::string frame(head, static_cast<std::size_t>(size));
   frame.append(rooms_[number % rooms_.size()])
       .append(R"(","agents":[],"text":")")
@@ -78,12 +79,12 @@ void poster::on_text(std::string_view frame) {
 
 void poster::take_ack(std::string_view frame) {
   const auto id = field(frame, "\"id\"");
-  if (id.size() != number_at + number_digits) return failed.add("an ack without its id");
+  if (id.size() != slot_at + slot_digits) return failed.add("an ack without its id");
   const auto hex = [&](std::size_t from, std::size_t digits) {
     return std::stoull(std::string(id.substr(from, digits)), nullptr, 16);
   };
-  const auto slot = hex(0, slot_digits);
-  const auto number = hex(number_at, number_digits);
+  const auto slot = hex(slot_at, slot_digits);
+  const auto number = hex(0, number_digits);
   if (slot >= number_of_slot_.size() || number_of_slot_[slot] != number)
     return failed.add("an ack of nothing that waits");
   if (field(frame, "\"duplicate\"") != "false") failed.add("an ack of a duplicate");

@@ -105,7 +105,8 @@ struct stuck_house {
         },
         0));
     const std::function<std::size_t()> passwords = [] { return std::size_t{7}; };
-    observer = w.rig().own(w.rig().system().spawn(actors::observer, svc, passwords));
+    observer = w.rig().own(
+        w.rig().system().spawn(actors::observer, std::make_shared<const actors::services>(svc), passwords));
   }
 
   caf::strong_actor_ptr spawn_stuck() {

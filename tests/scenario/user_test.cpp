@@ -245,7 +245,7 @@ TEST_CASE("a user's actor ends when nobody is there, and begins anew", "[scenari
   l.w.advance(3LL * limits::user_idle_ms);
   CHECK(l.w.lives("users", l.w.ana.str()));
   l.d.lose();
-  l.w.advance(limits::session_linger_ms + 3LL * limits::user_idle_ms);
+  l.w.advance(limits::session_linger_ms + limits::user_idle_ms + 1'000);
   CHECK_FALSE(l.w.lives("users", l.w.ana.str()));
   auto& d = l.w.watch(l.room);
   const auto id = d.send(l.room, "back again", nobody);

@@ -71,7 +71,7 @@ actors::services actor_rig::make_services() {
   svc.db = db_;
   svc.random = [] { return 0.5; };
   svc.epoch = epoch_;
-  svc.store = own(system_->spawn(actors::store, svc));
+  svc.store = own(system_->spawn(actors::store, std::make_shared<const actors::services>(svc)));
   return svc;
 }
 

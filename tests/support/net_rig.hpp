@@ -96,6 +96,7 @@ public:
   void hello(actors::connection_ptr from, actors::identity who, actors::hello_in hello) override {
     {
       const std::lock_guard lock{mutex_};
+      ++hellos;
       who_ = std::move(who);
       said_ = std::move(hello);
       if (attach_at_once) from->attach(session);
@@ -125,6 +126,7 @@ public:
   // Set these before the server starts. By default "good" is the token of one user, and nothing else is
   // known.
   std::function<actors::api::reply(const std::string& token, const actors::api::request&)> on_call;
+  std::atomic<int> hellos{0};
   std::atomic<bool> is_ready{true};
   std::atomic<bool> is_degraded{false};
   bool attach_at_once = true;

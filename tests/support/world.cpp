@@ -174,33 +174,33 @@ std::vector<actors::child_spec> world::children() {
   using parent = caf::local_actor*;
   using text = const std::string&;
   std::vector<actors::child_spec> all;
-  add_child(all, "store", now_.store, [this](parent p) { return p->spawn(actors::store, now_); });
-  add_child(all, "callers", now_.callers, [this](parent p) { return p->spawn(actors::callers, now_); });
-  add_child(all, "relay", now_.relay, [this](parent p) { return p->spawn(actors::relay, now_); });
+  add_child(all, "store", now_.store, [this](parent p) { return p->spawn(actors::store, shared()); });
+  add_child(all, "callers", now_.callers, [this](parent p) { return p->spawn(actors::callers, shared()); });
+  add_child(all, "relay", now_.relay, [this](parent p) { return p->spawn(actors::relay, shared()); });
   add_child(all, "directory", now_.directory,
-            [this](parent p) { return p->spawn(actors::directory, [this] { return now_; }); });
+            [this](parent p) { return p->spawn(actors::directory, [this] { return shared(); }); });
   add_nursery(all, "agents", &actors::services::agents, [this](parent p, text name, bool crashed) {
-    return p->spawn(actors::agent, now_, actors::agent_name_of(name).value(), crashed);
+    return p->spawn(actors::agent, shared(), actors::agent_name_of(name).value(), crashed);
   });
   all.back().start = [this, start = all.back().start](parent p) {
     ++now_.life;
     return start(p);
   };
   add_nursery(all, "users", &actors::services::users, [this](parent p, text name, bool) {
-    return p->spawn(actors::user, now_, uuid::parse(name).value());
+    return p->spawn(actors::user, shared(), uuid::parse(name).value());
   });
   add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool) {
-    return p->spawn(actors::room, now_, uuid::parse(name).value());
+    return p->spawn(actors::room, shared(), uuid::parse(name).value());
   });
   add_child(all, "accounts", now_.accounts, [](parent p) { return p->spawn(nobody_revoked, 0); });
   add_nursery(all, "sessions", &actors::services::sessions, [this](parent p, text name, bool) {
-    return p->spawn(actors::session, now_, uuid::parse(name).value());
+    return p->spawn(actors::session, shared(), uuid::parse(name).value());
   });
-  add_child(all, "scheduler", scheduler_, [this](parent p) { return p->spawn(actors::scheduler, now_); });
-  add_child(all, "api", api_, [this](parent p) { return p->spawn(actors::api_service, now_); });
+  add_child(all, "scheduler", scheduler_, [this](parent p) { return p->spawn(actors::scheduler, shared()); });
+  add_child(all, "api", api_, [this](parent p) { return p->spawn(actors::api_service, shared()); });
   add_child(all, "observer", observer_, [this](parent p) {
     const std::function<std::size_t()> none = [] { return std::size_t{0}; };
-    return p->spawn(actors::observer, now_, none);
+    return p->spawn(actors::observer, shared(), none);
   });
   return all;
 }

@@ -50,6 +50,9 @@ public:
   [[nodiscard]] gated_store& store() { return *store_; }
   [[nodiscard]] scripted_model& model(const std::string& name = "restart") { return *models_.at(name); }
   [[nodiscard]] actors::services& services() { return now_; }
+  [[nodiscard]] actors::shared_services shared() const {
+    return std::make_shared<const actors::services>(now_);
+  }
   std::optional<std::string> gave_up; // why the root did
 
   // Faults. The probe is asked at each named place of the actors and may throw.

@@ -183,6 +183,9 @@ TEST_CASE("rooms have the first agent unless others are named, and are listed wi
   CHECK(rest.body["rooms"][0]["id"] == second);
   CHECK(rest.body["rooms"][0]["agents"] == json{"second", "maru"});
   CHECK(h.get(ann, "/api/v1/rooms/" + third).body["agents"].empty());
+  // A time that is no number of ours gave an empty page instead.
+  for (const std::string time : {"", "99999999999999999999", "1x", "1."})
+    CHECK(h.get(ann, "/api/v1/rooms?cursor=" + time + "." + third).code() == "invalid_field");
 }
 
 TEST_CASE("a room is not there for those who are no members") {

@@ -33,7 +33,7 @@ struct office {
           };
         },
         0));
-    handle = rig.own(rig.system().spawn(accounts, svc, pool));
+    handle = rig.own(rig.system().spawn(accounts, std::make_shared<const services>(svc), pool));
     rig.settle();
   }
   user_actor user() {

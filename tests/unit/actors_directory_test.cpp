@@ -27,7 +27,8 @@ struct town {
                         },
                         &rig.time(), [] { return 0.5; }}));
     users = svc.users;
-    handle = rig.own(rig.system().spawn(directory, [svc] { return svc; }));
+    handle =
+        rig.own(rig.system().spawn(directory, [svc = std::make_shared<const services>(svc)] { return svc; }));
   }
   auto find(const uuid& id) { return rig.ask_now<user_actor>(handle, user_atom::value, id); }
 

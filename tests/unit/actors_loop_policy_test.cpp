@@ -124,7 +124,7 @@ TEST_CASE("sockets that are always ready leave actors their turn, and actors lea
     caf::scoped_actor self{system};
     int answered = 0;
     for (int i = 0; i < 100; ++i)
-      self->request(echo, long_enough, i).receive([&](int) { ++answered; }, [](const caf::error&) {});
+      self->request(echo, caf::infinite, i).receive([&](int) { ++answered; }, [](const caf::error&) {});
     CHECK(answered == 100);
     for (std::size_t i = 0; i < all.count(); ++i) {
       std::promise<void> served;
@@ -133,4 +133,25 @@ TEST_CASE("sockets that are always ready leave actors their turn, and actors lea
     }
     over = true;
   }
+}
+
+TEST_CASE("a message that is put off comes, and one to an actor that has ended harms nobody",
+          "[actors][loops]") {
+  loops all(1);
+  loop_config cfg(all);
+  caf::actor_system system(cfg);
+  caf::scoped_actor self{system};
+  auto ends = system.spawn([](caf::event_based_actor* me) -> caf::behavior {
+    me->delayed_send(me, std::chrono::milliseconds(1), 1);
+    return {[](int) {}, [me](float) { me->quit(); }};
+  });
+  self->monitor(ends);
+  caf::anon_send(ends, 1.0F);
+  bool ended = false;
+  self->receive([&](const caf::down_msg&) { ended = true; });
+  CHECK(ended);
+  self->delayed_send(self, std::chrono::milliseconds(2), 7);
+  int got = 0;
+  self->receive([&](int x) { got = x; });
+  CHECK(got == 7);
 }

@@ -72,6 +72,8 @@ TEST_CASE("names that differ in case or composition fold to the same", "[base][t
   CHECK(text::folded("E\u0301lodie") == text::folded("\u00e9LODIE"));
   CHECK(text::folded("ΣΊΣΥΦΟΣ") == text::folded("σίσυφος"));
   CHECK(text::folded("@[`{") == "@[`{");
+  // A mark that folds to a letter kept one below it on its other side.
+  CHECK(text::folded("b\u0345\u0319") == text::folded("b\u0319\u0345"));
   CHECK_FALSE(text::folded("\xff"));
 }
 

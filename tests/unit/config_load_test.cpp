@@ -268,6 +268,19 @@ TEST_CASE("a provider has a kind, an address it needs, and waits that grow", "[c
         "provider.p.backoff_first_ms");
 }
 
+// These were found at the start only, by an exception.
+TEST_CASE("a provider's address that no call could be made to is refused", "[config]") {
+  const std::string rest = "[[agent]]\nname='a'\nmodel='m'\n[[provider]]\nname='p'\nkind='openai'\nurl=";
+  for (const std::string url : {"http://-h", "http://h:0", "http://h:65536", "http://h:", "http://h/?q=1",
+                                "http://h?q", "http://h/#f", "http://h/\\v1", "http://[]/", "http://[::1",
+                                "http://[::1]x", "http://[zz]", "http://[1:2]"})
+    CHECK(only(read(rest + "'" + url + "'")).path == "provider.p.url");
+  CHECK(only(read(rest + "'http://" + std::string(254, 'h') + "'")).path == "provider.p.url");
+  for (const std::string url :
+       {"http://h", "https://h.example:65535/v1/", "http://[::1]:9", "http://[::ffff:1.2.3.4]/"})
+    CHECK(read(rest + "'" + url + "'"));
+}
+
 TEST_CASE("an address or an origin that is none is refused", "[config]") {
   CHECK(only(read("", {"server.listen=8080"})).path == "server.listen");
   CHECK(only(read("", {"server.listen=127.0.0.1:1,127.0.0.1:1"})).path == "server.listen");

@@ -133,6 +133,14 @@ TEST_CASE("garbage instead of HTTP, of events or of chunks is no stream") {
   }
 }
 
+// When all of it came with one read it was taken for a stream: the network decided.
+TEST_CASE("what begins as no stream does is none, however it is cut") {
+  const auto data = text_chunk("a") + finish_chunk();
+  CHECK(one_call(says({{0, "status: ok\n" + data}})).what == fault::not_a_stream);
+  CHECK(one_call(says({{0, "status: ok\n"}, {20, data}})).what == fault::not_a_stream);
+  CHECK(one_call(says({{0, ": comment\nretry: 5\nstatus: ok\n" + data}})).what == fault::none);
+}
+
 TEST_CASE("HTML or JSON with status 200 is no stream") {
   auto html = says({{0, "<html>sign in</html>"}});
   html.headers = {"Content-Type: text/html; charset=utf-8"};

@@ -1,5 +1,6 @@
 #include "net/budget.hpp"
 
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -31,17 +32,25 @@ TEST_CASE("what a connection had is free again when it is gone", "[net][budget]"
   CHECK(all.used() == 0);
 }
 
-TEST_CASE("many threads that take and give leave nothing over", "[net][budget]") {
+TEST_CASE("many threads that take and give never hold more together, and leave nothing over",
+          "[net][budget]") {
   budget all(1000);
+  std::atomic<std::size_t> held{0}; // raised after, lowered before
+  std::atomic<bool> over{false};
   std::vector<std::thread> threads;
   for (std::size_t t = 1; t <= 4; ++t)
     threads.emplace_back([&, t] {
       budget::share mine(all);
-      for (std::size_t i = 0; i < 20'000; ++i)
-        mine.set(i * t % 400);
-      mine.set(0);
+      for (std::size_t i = 0; i < 20'000; ++i) {
+        const auto wish = 1 + i * t % 400;
+        if (!mine.set(wish)) continue;
+        if ((held += wish) > 1000) over = true;
+        held -= wish;
+        mine.set(0);
+      }
     });
   for (auto& t : threads)
     t.join();
+  CHECK_FALSE(over);
   CHECK(all.used() == 0);
 }

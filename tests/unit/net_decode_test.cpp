@@ -226,6 +226,25 @@ TEST_CASE("queries are numbers within bounds", "[net][decode]") {
   }
 }
 
+// Six characters of text were taken for a NUL.
+TEST_CASE("a ping may carry a text that looks like an escape", "[net][decode]") {
+  const auto got = decode_frame(R"({"type":"ping","t":"\\u0000"})");
+  const auto* frame = std::get_if<client_frame>(&got);
+  REQUIRE(frame != nullptr);
+  CHECK(std::get<ping_in>(*frame).t == R"("\\u0000")");
+  CHECK(refused(R"({"type":"ping","t":{"\u0000":1}})").why == code::invalid_field);
+}
+
+// The parser took the NUL for the end of the text, and what stood behind it for nothing.
+TEST_CASE("JSON ends where its bytes end, and not at a NUL", "[net][decode]") {
+  const std::string ping = R"({"type":"ping"})";
+  for (const std::string& rest : {std::string(1, '\0'), std::string("\0{}", 3), std::string("\0\xff", 2)})
+    CHECK(refused(ping + rest).why == code::invalid_json);
+  const auto body = decode_create_room(std::string("{}\0", 3));
+  REQUIRE_FALSE(body);
+  CHECK(body.error().why == code::invalid_json);
+}
+
 TEST_CASE("an address never leaves its folder", "[net][url]") {
   for (const auto* bad :
        {"", "x", "*", "/..", "/../x", "/a/../b", "/a/..", "/%2e%2e/x", "/%2E./x", "/..%2fx", "/%252e%252e/x",
@@ -236,5 +255,8 @@ TEST_CASE("an address never leaves its folder", "[net][url]") {
   CHECK(parse_target("/a%20b/c?x=1+2&y")->path == "/a b/c");
   CHECK(*parse_target("/?x=1+2&y")->find("x") == "1 2");
   CHECK(parse_target("http://host/x")->path == "/x");
+  // A host ends there, too: to whoever stands in front the path was empty, and here it was what came behind
+  // the ?.
+  CHECK_FALSE(parse_target("http://host?y/admin"));
   CHECK(parse_target("/a..b/...c")->path == "/a..b/...c");
 }

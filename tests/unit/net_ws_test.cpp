@@ -57,6 +57,34 @@ TEST_CASE("a refused token upgrades and closes with 4401", "[net][ws]") {
   CHECK(ws_client{rig.address, "/ws?access_token=good"}.wait_closed() == number(close_code::token_refused));
 }
 
+TEST_CASE("what is said behind an upgrade that is refused reaches nobody", "[net][ws]") {
+  net_rig rig;
+  rig.start();
+  const auto close_of = [&](const std::string& more) {
+    tcp_link link(rig.address);
+    link.send("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+              more + "\r\n" + ws_client::wire(0x1, R"({"type":"hello"})") +
+              ws_client::wire(0x1, R"({"type":"ping","t":1})"));
+    std::string got;
+    const auto frames = [&] {
+      const auto end = got.find("\r\n\r\n");
+      return end == std::string::npos ? "" : got.substr(end + 4);
+    };
+    while (frames().size() < 4 && link.receive(got) > 0) {
+    }
+    const auto close = frames();
+    REQUIRE(close.size() >= 4);
+    CHECK(close[0] == '\x88');
+    return static_cast<unsigned char>(close[2]) * 256 + static_cast<unsigned char>(close[3]);
+  };
+  CHECK(close_of("Sec-WebSocket-Protocol: maru.v1\r\n") == number(close_code::token_refused));
+  CHECK(close_of("Authorization: Bearer good\r\nSec-WebSocket-Protocol: other\r\n") ==
+        number(close_code::bad_protocol));
+  CHECK(rig.get("/healthz").status == 200);
+  CHECK(rig.front.hellos == 0);
+}
+
 TEST_CASE("a wrong or absent subprotocol closes with 4400, the first offered echoed", "[net][ws]") {
   net_rig rig;
   rig.start();

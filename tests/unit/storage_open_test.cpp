@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "storage/sqlite_apply.hpp"
 #include "storage/sqlite_file.hpp"
 #include "storage/sqlite_schema.hpp"
 #include "storage/sqlite_statement.hpp"
@@ -120,4 +121,36 @@ TEST_CASE(
   const std::array<const char*, 3> mended{"no SQL: done before", "nor this", "INSERT INTO a VALUES(40)"};
   sqlite::migrate(db, mended);
   CHECK(sum() == std::pair<std::int64_t, std::int64_t>{41, 3});
+}
+
+TEST_CASE("a database of an earlier schema is brought forward, and what it holds is found") {
+  const temp_folder folder;
+  const auto posted = event_of(id_of('r', 1), 1, id_of('e', 1));
+  for (std::size_t from = 1; from < sqlite::migrations().size(); ++from) {
+    std::filesystem::remove(folder.file());
+    {
+      const sqlite::file_lock lock(folder.file());
+      sqlite::connection db(lock.database(), sqlite::connection::mode::write);
+      sqlite::migrate(db, sqlite::migrations().first(from));
+      for (const auto& p : {part{create_room{room_of(posted.room)}}, part{append_event{posted}},
+                            part{record_command{command_of(posted, id_of('c', 1))}}})
+        REQUIRE(sqlite::apply(db, p));
+    }
+    open_options options;
+    options.url = folder.url();
+    options.threads = threading::manual;
+    const auto s = open(std::move(options));
+    bool looked = false;
+    s->read(
+        [&](reader& r) {
+          looked = true;
+          const auto image = r.image(posted.room, 1).value();
+          CHECK(image.room.head == 1);
+          CHECK(image.recent.at(0).id == id_of('c', 1));
+          CHECK(r.command(posted.room, posted.author.id, id_of('c', 1)).value().event == posted.id);
+        },
+        {});
+    pump(*s);
+    CHECK(looked);
+  }
 }

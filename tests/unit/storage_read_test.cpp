@@ -1,6 +1,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "config/limits.hpp"
 #include "tests/unit/storage_kit.hpp"
 
 using namespace maru;
@@ -116,6 +117,25 @@ TEST_CASE(
            CHECK(r.unfinished_of(id_of('u', 1)) == 2);
            CHECK_FALSE(r.image(id_of('r', 9), 5));
          }).empty());
+}
+
+TEST_CASE("a room's recent commands are sought among the newest of all, and older ones by their id") {
+  bench b;
+  const auto quiet = event_of(room, 1, id_of('e', 1));
+  const auto busy = id_of('r', 2);
+  b.must({create_room{room_of(room)}, record_command{command_of(quiet, id_of('c', 1))}});
+  for (std::uint64_t n = 1; n < limits::commands_read_for_one; ++n)
+    b.must({record_command{command_of(event_of(busy, n, id_of('e', 1 + n)), id_of('c', 1 + n))}});
+  const auto found = [&](std::size_t most) {
+    std::size_t out = 0;
+    CHECK(b.look([&](reader& r) { out = r.image(room, most).value().recent.size(); }).empty());
+    return out;
+  };
+  CHECK(found(1) == 1);
+  b.must({record_command{command_of(event_of(busy, 99, id_of('e', 99)), id_of('c', 99))}});
+  CHECK(found(1) == 0);
+  CHECK(found(2) == 1);
+  CHECK(b.look([&](reader& r) { CHECK(r.command(room, quiet.author.id, id_of('c', 1))); }).empty());
 }
 
 TEST_CASE("an answer ends once, takes its checkpoints along and becomes the tail") {
