@@ -17,6 +17,9 @@ int guarded(const std::function<void()>& work) {
   } catch (const storage::open_error& e) {
     std::cerr << "maru: " << e.detail << "\n";
     return 1;
+  } catch (const std::exception& e) {
+    std::cerr << "maru: " << e.what() << "\n";
+    return 1;
   }
   return std::cout.flush() ? 0 : 1;
 }

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -18,8 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ::mode_t owner_only = 0600; // it holds password hashes and signing keys
-
 [[noreturn]] void refuse(const std::string& what, const fs::path& where, int error) {
   throw open_error{what + " " + where.string() + ": " + std::strerror(error)};
 }
@@ -27,12 +27,13 @@ constexpr ::mode_t owner_only = 0600; // it holds password hashes and signing ke
 // A file that is gone again unless it was kept: half a copy passes for none.
 class draft {
 public:
-  explicit draft(const fs::path& for_whom)
-      : path_(for_whom.string() + ".partial-" + std::to_string(::getpid())) {
-    ::unlink(path_.c_str());
-    const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, owner_only);
-    if (fd < 0) refuse("cannot make", path_, errno);
+  // Readable by its owner alone: it holds password hashes and signing keys.
+  explicit draft(const fs::path& for_whom) {
+    auto name = for_whom.string() + ".partial-XXXXXX";
+    const int fd = ::mkostemp(name.data(), O_CLOEXEC);
+    if (fd < 0) refuse("cannot make", name, errno);
     ::close(fd);
+    path_ = name;
   }
   draft(const draft&) = delete;
   draft& operator=(const draft&) = delete;
@@ -41,13 +42,30 @@ public:
   }
 
   [[nodiscard]] const fs::path& path() const { return path_; }
-  void keep_as(const fs::path& name) {
+  void sync() const {
     const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
     const bool synced = fd >= 0 && ::fsync(fd) == 0;
     const int failed = errno;
     if (fd >= 0) ::close(fd);
     if (!synced) refuse("cannot write", path_, failed);
-    if (::rename(path_.c_str(), name.c_str()) != 0) refuse("cannot make", name, errno);
+  }
+  // Never over a file that came there meanwhile, where the file system can tell.
+  void keep_as(const fs::path& name) {
+    int failed =
+        ::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
+    if (failed == EINVAL || failed == ENOSYS) failed = ::rename(path_.c_str(), name.c_str()) == 0 ? 0 : errno;
+    if (failed != 0) refuse("cannot make", name, failed);
+    path_.clear();
+    sync_folder(name.parent_path());
+  }
+  // At any moment there is the one or the other under `name`.
+  void replace(const fs::path& name, const fs::path& kept) {
+    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, name.c_str(), RENAME_EXCHANGE) == 0) {
+      fs::rename(path_, kept);
+    } else {
+      fs::create_hard_link(name, kept);
+      fs::rename(path_, name);
+    }
     path_.clear();
     sync_folder(name.parent_path());
   }
@@ -72,14 +90,18 @@ std::uint64_t count_of(connection& db, std::string_view sql) {
   return q.next() ? q.count(0) : 0;
 }
 
-// Reads all of it: nobody wants to learn of a broken copy on the day it is needed.
-backup_facts looked_over(const fs::path& file) {
+// Reads all of it: nobody wants to learn of a broken copy on the day it is needed. `shown` is its name
+// outside.
+backup_facts looked_over(const fs::path& file, const fs::path& shown) {
   connection db(file, connection::mode::read);
-  check_schema(db);
-  {
+  const auto whole = [&] {
+    if (!is_ours(db) || count_of(db, "SELECT count(*) FROM leases") != shard_count) return false;
     auto q = db.run("PRAGMA quick_check(1)");
-    if (!q.next() || q.bytes(0) != "ok") throw open_error{file.string() + " is damaged; use another copy"};
-  }
+    return q.next() && q.bytes(0) == "ok";
+  };
+  if (!whole())
+    throw open_error{shown.string() + " is no database of maru, or a damaged one; use another copy"};
+  check_version(db);
   return {fs::file_size(file), count_of(db, "SELECT count(*) FROM accounts"),
           count_of(db, "SELECT count(*) FROM rooms"), count_of(db, "SELECT count(*) FROM events")};
 }
@@ -94,43 +116,51 @@ std::string stamp(std::int64_t now_ms) {
 
 fs::path log_of(const fs::path& database) { return database.string() + "-wal"; }
 
-// What a killed server left in the log goes into the file. A damaged one stays in two parts.
-void close_up(const fs::path& database) {
-  try {
-    connection(database, connection::mode::write).checkpoint(true);
-  } catch (const error&) { // NOLINT(bugprone-empty-catch): it is being replaced, perhaps for that
-  }
+fs::path kept_name(const fs::path& database, std::int64_t now_ms) {
+  const auto first = database.string() + ".before-restore-" + stamp(now_ms);
+  fs::path out = first;
+  for (int n = 2; fs::exists(out); ++n)
+    out = first + "-" + std::to_string(n);
+  return out;
 }
 
-// Under a second name, so that there is a database at any moment. The log would be taken for that of the new
-// one.
-std::optional<fs::path> set_aside(const fs::path& database, std::int64_t now_ms) {
-  if (fs::file_size(database) == 0) return std::nullopt; // nothing was ever in it
-  close_up(database);
-  fs::path kept = database.string() + ".before-restore-" + stamp(now_ms);
-  for (int n = 2; fs::exists(kept); ++n)
-    kept = database.string() + ".before-restore-" + stamp(now_ms) + "-" + std::to_string(n);
-  fs::create_hard_link(database, kept);
-  sync_folder(database.parent_path());
-  if (fs::exists(log_of(database))) fs::rename(log_of(database), log_of(kept));
+// What a killed server left in the log goes into the file, so that it is whole without: the log would be
+// taken for that of the new one. False: what is there is damaged, and cannot be made whole.
+bool close_up(const fs::path& database) {
+  try {
+    connection db(database, connection::mode::write);
+    auto q = db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (q.next() && q.integer(0) == 0) return true;
+  } catch (const error& e) {
+    if (e.corrupt()) return false;
+    throw;
+  }
+  throw open_error{"another program reads " + database.string() +
+                   "; nothing was changed, end that one first"};
+}
+
+void replace(draft& copy, const fs::path& database, const fs::path& kept) {
+  copy.sync();
+  if (!close_up(database) && fs::exists(log_of(database))) fs::rename(log_of(database), log_of(kept));
+  fs::remove(log_of(database));
   fs::remove(database.string() + "-shm");
-  return kept;
+  copy.replace(database, kept);
 }
 
 } // namespace
 
 backup_facts back_up(const fs::path& database, const fs::path& to) {
-  if (!fs::exists(database)) throw open_error{"there is no database at " + database.string()};
-  const auto target = fs::absolute(to);
-  if (fs::exists(target)) throw open_error{target.string() + " is there already; name a new file"};
-  draft copy(target);
-  return explained("cannot back up to", target, [&] {
+  return explained("cannot back up to", to, [&] {
+    if (!fs::exists(database)) throw open_error{"there is no database at " + database.string()};
+    const auto target = fs::absolute(to);
+    if (fs::exists(target)) throw open_error{target.string() + " is there already; name a new file"};
+    draft copy(target);
     {
       connection db(database, connection::mode::write); // to one that may only read, SQLite refuses this
-      check_schema(db);
       db.exec("VACUUM INTO ?", copy.path().string());
     }
-    auto facts = looked_over(copy.path());
+    auto facts = looked_over(copy.path(), database);
+    copy.sync();
     copy.keep_as(target);
     return facts;
   });
@@ -144,9 +174,15 @@ restored restore(const fs::path& database, const fs::path& from, std::int64_t no
     draft copy(lock.database());
     fs::copy_file(from, copy.path(), fs::copy_options::overwrite_existing);
     restored out;
-    out.facts = looked_over(copy.path());
-    out.kept = set_aside(lock.database(), now_ms);
-    copy.keep_as(lock.database());
+    out.facts = looked_over(copy.path(), from);
+    if (fs::file_size(lock.database()) == 0) { // nothing was ever in it
+      copy.sync();
+      fs::rename(copy.path(), lock.database());
+      sync_folder(lock.database().parent_path());
+    } else {
+      out.kept = kept_name(lock.database(), now_ms);
+      replace(copy, lock.database(), *out.kept);
+    }
     return out;
   });
 }

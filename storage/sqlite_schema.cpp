@@ -213,11 +213,8 @@ void migrate(connection& db, std::span<const char* const> steps) {
     step_forward(db, steps[at], at + 1);
 }
 
-void check_schema(connection& db) {
-  const auto version = number(db, "PRAGMA user_version");
-  refuse_foreign(db, version);
-  refuse_newer(version, shipped.size());
-  if (version == 0) throw open_error{"the database is empty: no maru has used it yet"};
-}
+bool is_ours(connection& db) { return number(db, "PRAGMA application_id") == maru_application_id; }
+
+void check_version(connection& db) { refuse_newer(number(db, "PRAGMA user_version"), shipped.size()); }
 
 } // namespace maru::storage::sqlite

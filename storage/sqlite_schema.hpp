@@ -13,7 +13,8 @@ std::span<const char* const> migrations();
 // newer than the steps or that is not ours, error when a step fails.
 void migrate(connection& db, std::span<const char* const> steps = migrations());
 
-// That it is ours and can be brought to the newest schema. Throws open_error.
-void check_schema(connection& db);
+bool is_ours(connection& db);
+// Refuses one that is newer than the steps. Throws open_error.
+void check_version(connection& db);
 
 } // namespace maru::storage::sqlite

@@ -83,6 +83,7 @@ public:
       : fd_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     REQUIRE(::flock(fd_, LOCK_EX | LOCK_NB) == 0);
     const auto id = std::to_string(::getpid());
+    REQUIRE(::ftruncate(fd_, 0) == 0); // the id before may have been longer
     REQUIRE(::pwrite(fd_, id.data(), id.size(), 0) > 0);
   }
   ~held_lock() { ::close(fd_); }

@@ -1,6 +1,8 @@
 #include "storage/backup.hpp"
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "storage/sqlite_statement.hpp"
 #include "tests/unit/storage_kit.hpp"
@@ -154,6 +156,72 @@ TEST_CASE("what is no whole copy is refused, and what is there stays") {
   CHECK(head(b) == 200);
 }
 
+TEST_CASE("what another program still reads is not replaced, nor changed") {
+  bench b;
+  temp_folder aside;
+  fill(b, 1, 5);
+  back_up(b.folder().url(), aside.file());
+  const auto database = b.folder().file();
+  sqlite::connection other(database, sqlite::connection::mode::read);
+  other.exec("BEGIN");
+  {
+    CHECK(other.run("SELECT count(*) FROM events").next());
+  }
+  fill(b, 6, 9);
+  const auto url = b.folder().url();
+  b.close();
+  const auto before = files_in(database.parent_path());
+  CHECK(has(why_not([&] { restore(url, aside.file(), some_time); }), "another program reads"));
+  CHECK(files_in(database.parent_path()) == before);
+  other.roll_back();
+  b.reopen();
+  CHECK(head(b) == 9);
+}
+
+TEST_CASE("a damaged database is replaced, and kept with its log") {
+  bench b;
+  temp_folder aside;
+  fill(b, 1, 50);
+  back_up(b.folder().url(), aside.file());
+  const auto database = b.folder().file();
+  const auto url = b.folder().url();
+  b.close();
+  write(database, std::string(100'000, 'x'));
+  write(database.string() + "-wal", "a log");
+  const auto done = restore(url, aside.file(), some_time);
+  REQUIRE(done.kept);
+  CHECK(read(*done.kept) == std::string(100'000, 'x'));
+  b.reopen();
+  CHECK(head(b) == 50);
+}
+
+TEST_CASE("of two copies to one name at once, one is made and the other refused") {
+  bench b;
+  fill(b, 1, 50);
+  for (int round = 0; round < 10; ++round) {
+    temp_folder aside;
+    std::atomic<int> made{0};
+    const auto copy = [&] {
+      if (why_not([&] { back_up(b.folder().url(), aside.file()); }).empty()) ++made;
+    };
+    std::thread other(copy);
+    copy();
+    other.join();
+    CHECK(made == 1);
+  }
+}
+
+TEST_CASE("names that cannot be are refused in words") {
+  bench b;
+  temp_folder aside;
+  fill(b, 1, 3);
+  const auto loop = aside.file();
+  fs::create_symlink(loop, loop);
+  for (const auto& name : {fs::path{}, loop, fs::path(std::string(5000, 'y')), loop.parent_path()})
+    CHECK_FALSE(why_not([&] { back_up(b.folder().url(), name); }).empty());
+  CHECK_FALSE(why_not([&] { back_up("sqlite:" + std::string(300, 'y'), aside.file()); }).empty());
+}
+
 TEST_CASE("a copy of a newer version is refused, of another program, too") {
   bench b;
   temp_folder aside;
@@ -167,7 +235,7 @@ TEST_CASE("a copy of a newer version is refused, of another program, too") {
   mark("PRAGMA user_version = 1000");
   CHECK(has(why_not([&] { restore(b.folder().url(), copy, some_time); }), "1000"));
   mark("PRAGMA user_version = 1; PRAGMA application_id = 7");
-  CHECK(has(why_not([&] { restore(b.folder().url(), copy, some_time); }), "another program"));
+  CHECK(has(why_not([&] { restore(b.folder().url(), copy, some_time); }), "no database of maru"));
 }
 
 TEST_CASE("a copy is not written over a file, and none is left where it fails") {
