@@ -29,8 +29,8 @@ std::optional<std::uint64_t> number_of(const std::string& text) {
 }
 
 template <class Job>
-void read_for(const shared_services& svc, api_self::stateful_pointer<api_state> self, const api::replied& tell,
-              Job job) {
+void read_for(const shared_services& svc, api_self::stateful_pointer<api_state> self,
+              const api::replied& tell, Job job) {
   run_read read;
   read.job = [job = std::move(job), tell](storage::reader& from) { tell(job(from)); };
   read.failed = [tell](const std::string&) { tell(refusal_of(storage::failure::unavailable)); };

@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 
 #include "app/backup.hpp"
-#include "app/backup.hpp"
 #include "app/control.hpp"
 #include "app/mailboxes.hpp"
 #include "app/serve.hpp"
