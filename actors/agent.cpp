@@ -60,7 +60,7 @@ void agent_state::take_mailbox(mailbox_read& read) {
     if (fatal || lost) svc->counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
                    item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost, false,
-                   item.entry.expires_at.value_or(0)});
+                   item.entry.expires_at.value_or(0), a.asker, a.spent});
     // The last is not waited for: it is buried at once.
     if (fatal && now.back().failures < limits::poison_failures) count(now.back());
   }
@@ -83,9 +83,7 @@ void agent_state::ordered(question_ordered& what) {
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   // Where anything else is to be done, it takes its turn when it is enqueued.
   if (!loaded || reading || work || !queue.empty()) return;
-  work.emplace();
-  work->number = next_number++;
-  work->q = {what.answer, what.question, 1, 0, 0, 0, false};
+  take({what.answer, what.question, 1, 0, 0, 0, false, false, 0, what.asker, ""});
   go_ahead(what);
 }
 
@@ -101,7 +99,8 @@ void agent_state::enqueued(const question_enqueued& what) {
   }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
   if (!what.fresh) return read_anew();
-  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at});
+  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at,
+                   what.asker, ""});
   if (loaded) next();
 }
 
@@ -122,12 +121,17 @@ void agent_state::next() {
   auto q = queue.front();
   queue.pop_front();
   ++busy;
-  work.emplace();
-  work->number = next_number++;
-  work->q = std::move(q);
+  take(std::move(q));
   if (work->q.failures >= limits::poison_failures) return bury(burial::poison);
   if (const auto ms = wait_before()) return wake_in(ms, agent_wake::take_up);
   take_up();
+}
+
+void agent_state::take(queued_question q) {
+  work.emplace();
+  work->number = next_number++;
+  work->q = std::move(q);
+  take_record();
 }
 
 bool agent_state::is_over(const queued_question& q) const {
@@ -137,6 +141,7 @@ bool agent_state::is_over(const queued_question& q) const {
 // Asked every second as long as anything waits. What has expired behind a long answer ends now; that which is
 // being written is not cut short.
 void agent_state::due() {
+  check_budget();
   if (loaded && !work && queue.empty()) return read_mailbox();
   for (const auto& q : queue)
     if (is_over(q)) give_up(q, burial::expired);
@@ -224,6 +229,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
       [&s](const question_enqueued& what) { s.enqueued(what); },
       [&s](due_atom) { s.due(); },
       [&s](const answer_closed& what) { s.closed(what.answer); },
+      [&s](const call_placed& what) { s.placed(what); },
       [&s](call_pieces& what) { s.pieces(what); },
       [&s](const call_ended& what) { s.ended(what); },
       [&s](const commit_done& done) { s.committed(done); },

@@ -85,6 +85,7 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
   if (auto* r = std::get_if<api::create_room>(&what)) return create_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_room>(&what)) return get_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_events>(&what)) return get_events(who, *r, std::move(tell));
+  if (const auto* r = std::get_if<api::get_answer>(&what)) return get_answer(who, *r, std::move(tell));
   if (auto* p = std::get_if<api::post_message>(&what))
     return command(who, p->room, post_of(*p), std::move(tell));
   if (auto* s = std::get_if<api::stop_answer>(&what))
@@ -164,6 +165,22 @@ void api_state::get_events(const identity& who, const api::get_events& what, api
                                                       limits::events_page_bytes);
     for (const auto& r : rows)
       view.events.push_back(fact_of(r));
+    tell(std::move(view));
+  };
+  read.failed = [tell](const std::string&) { tell(unreadable()); };
+  self->send(svc->store, std::move(read));
+}
+
+void api_state::get_answer(const identity& who, const api::get_answer& what, api::replied tell) {
+  run_read read;
+  read.job = [user = who.user, what, tell](storage::reader& from) {
+    if (!from.member(what.room, user)) return tell(no_room);
+    const auto row = from.answer(what.answer);
+    if (!row || row->room != what.room)
+      return tell(refusal{code::not_found, "answer: there is no such answer in this room"});
+    api::answer_view view{{}, attempts_in(row->spent)};
+    for (auto& a : from.answers_of(row->question, row->agent))
+      if (a.row.id == what.answer) view.how = std::move(a);
     tell(std::move(view));
   };
   read.failed = [tell](const std::string&) { tell(unreadable()); };

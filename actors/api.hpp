@@ -70,6 +70,7 @@ struct api_state {
   void create_room(const identity& who, api::create_room& what, api::replied tell);
   void get_room(const identity& who, const api::get_room& what, api::replied tell);
   void get_events(const identity& who, const api::get_events& what, api::replied tell);
+  void get_answer(const identity& who, const api::get_answer& what, api::replied tell);
   template <class Command>
   void command(const identity& who, const uuid& room, Command what, api::replied tell);
   // api_admin.cpp: for administrators and the operator

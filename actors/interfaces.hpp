@@ -67,6 +67,8 @@ using agent_actor = caf::typed_actor<
     caf::reacts_to<caf::atom_constant<caf::atom("due")>>,
     // The answer has ended, by whomever.
     caf::reacts_to<answer_closed>,
+    // Its model call runs, waits, or has to be made elsewhere.
+    caf::reacts_to<call_placed>,
     // From the model's stream.
     caf::reacts_to<call_pieces>, caf::reacts_to<call_ended>, caf::reacts_to<commit_done>>;
 
@@ -90,18 +92,21 @@ using room_actor = caf::typed_actor<
     caf::reacts_to<answer_resumed, agent_actor>,
     // An attempt begins.
     caf::reacts_to<answer_begun>,
+    // Its call waits or runs.
+    caf::reacts_to<call_told>,
     // Text of the running attempt.
     caf::reacts_to<pieces_made>,
     // Asks for the end; answer_closed to the agent.
     caf::reacts_to<finish_answer, agent_actor>, caf::reacts_to<commit_done>>;
 
-// CALLER: runs one model stream; what it yields goes to the agent. Ends with it.
-using caller_actor = caf::typed_actor<caf::reacts_to<cancel_call>>;
-
-// CALLERS: starts a caller for each model call.
+// CALLERS: lets model calls run, each by a caller, or wait their turn.
 using callers_actor = caf::typed_actor<
-    // The new caller; it tells the agent.
-    caf::replies_to<start_call, agent_actor>::with<caller_actor>>;
+    // call_placed to the agent.
+    caf::reacts_to<start_call, agent_actor>,
+    // The agent does not want it any more, running or not.
+    caf::reacts_to<cancel_call, agent_actor>,
+    // From the caller.
+    caf::reacts_to<call_over>>;
 
 // SESSION: one signed-in device: its subscriptions; outlives a lost connection for a while.
 using session_actor =

@@ -15,6 +15,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
+#include "actors/call_wish.hpp"
 #include "actors/facts.hpp"
 #include "actors/roster.hpp"
 #include "actors/wire.hpp"
@@ -37,6 +38,13 @@ auto inspect(I& f, room_row& x) {
 } // namespace maru::storage
 
 namespace maru::actors {
+
+struct cancel_call {
+  std::uint64_t call = 0;
+};
+
+// CALLER: runs one model stream; what it yields goes to the agent. Ends with it.
+using caller_actor = caf::typed_actor<caf::reacts_to<cancel_call>>;
 
 // --- between nodes -------------------------------------------------------------------------------------
 
@@ -193,6 +201,7 @@ struct question_enqueued {
   std::uint32_t attempt = 0;   // 0: not begun
   bool fresh = true;           // just committed; otherwise the agent reads its mailbox if it does not know it
   std::int64_t expires_at = 0; // 0: never
+  uuid asker;
 };
 
 // A question on its way to the disk: an idle agent may call its model, and tells nothing before it is
@@ -200,6 +209,7 @@ struct question_enqueued {
 struct question_ordered {
   uuid answer;
   uuid question;
+  uuid asker;
   bool has_parent = false; // otherwise the text is all there is
   uuid parent;
   std::string text;
@@ -216,6 +226,15 @@ struct answer_begun {
   answer_state state = answer_state::thinking;
   std::uint64_t n = 0;
   std::string text; // the base of the attempt
+};
+
+// Its call waits, or runs.
+struct call_told {
+  uuid answer;
+  std::uint32_t attempt = 1;
+  std::uint32_t position = 0; // how many come before it, itself counted; 0: it runs
+  std::string provider;
+  std::uint64_t prompt_tokens = 0; // estimated
 };
 
 struct pieces_made {
@@ -238,7 +257,8 @@ struct finish_answer {
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;
   bool usage_estimated = true;
   std::string reason; // failed: a code
-  bool bury = false;  // the entry goes to the dead letters
+  std::string bury;   // the entry goes to the dead letters, with this reason; "": it does not
+  std::string spent;  // on attempts that are not on record yet; see attempts.hpp
 };
 
 struct answer_closed {
@@ -247,11 +267,11 @@ struct answer_closed {
 
 template <class I>
 auto inspect(I& f, question_enqueued& x) {
-  return f(x.answer, x.question, x.attempt, x.fresh, x.expires_at);
+  return f(x.answer, x.question, x.attempt, x.fresh, x.expires_at, x.asker);
 }
 template <class I>
 auto inspect(I& f, question_ordered& x) {
-  return f(x.answer, x.question, x.has_parent, x.parent, x.text);
+  return f(x.answer, x.question, x.asker, x.has_parent, x.parent, x.text);
 }
 template <class I>
 auto inspect(I& f, answer_resumed& x) {
@@ -262,13 +282,17 @@ auto inspect(I& f, answer_begun& x) {
   return f(x.answer, x.attempt, x.state, x.n, x.text);
 }
 template <class I>
+auto inspect(I& f, call_told& x) {
+  return f(x.answer, x.attempt, x.position, x.provider, x.prompt_tokens);
+}
+template <class I>
 auto inspect(I& f, pieces_made& x) {
   return f(x.answer, x.attempt, x.n, x.count, x.text);
 }
 template <class I>
 auto inspect(I& f, finish_answer& x) {
   return f(x.answer, x.attempt, x.how, x.text, x.model, x.finish, x.prompt_tokens, x.completion_tokens,
-           x.usage_estimated, x.reason, x.bury);
+           x.usage_estimated, x.reason, x.bury, x.spent);
 }
 template <class I>
 auto inspect(I& f, answer_closed& x) {
@@ -279,11 +303,23 @@ auto inspect(I& f, answer_closed& x) {
 
 struct start_call {
   std::uint64_t call = 0; // the agent's number for it
-  std::string provider;
+  call_wish wish;
   llm::request what;
 };
-struct cancel_call {
+// What became of it: it runs; or waits, at this place, told again when that changes; or its provider is left
+// alone just now and the agent has another.
+struct call_placed {
   std::uint64_t call = 0;
+  caller_actor caller;        // runs
+  std::uint32_t position = 0; // waits
+  bool elsewhere = false;
+};
+
+// From its caller.
+struct call_over {
+  std::uint64_t number = 0;
+  call_health how = call_health::unknown;
+  bool ended = true; // otherwise it has begun to speak
 };
 struct call_pieces {
   std::uint64_t call = 0;
@@ -395,6 +431,8 @@ struct nursery_sample {
 } // namespace maru::actors
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::start_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_placed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_over)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_pieces)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::cancel_call)

@@ -76,6 +76,9 @@ struct node::inside {
     s.random = random_fraction;
     s.control_token = options.control_token;
     s.counts = options.counts;
+    s.loads = std::make_shared<call_loads>();
+    for (const auto& p : options.settings->providers)
+      (*s.loads)[p.name];
     s.epoch = options.db->claim_shards(options.node_name);
     s.life = s.epoch << life_bits;
     return s;

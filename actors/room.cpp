@@ -88,7 +88,7 @@ void room_state::take_unfinished(const storage::room_image& image) {
       const bool waits =
           std::any_of(later.begin(), later.end(), [&](const auto& f) { return f.how.answer == a.id; });
       if (std::exchange(it->second.ending, false) && !waits)
-        wake(a.agent, {a.id, a.question, a.attempt, false});
+        wake(a.agent, {a.id, a.question, a.attempt, false, 0, a.asker});
       now.emplace(a.id, std::move(it->second));
       continue;
     }
@@ -107,9 +107,12 @@ void room_state::take_unfinished(const storage::room_image& image) {
         live.fact.text = c.text;
       }
     live.unheard = a.attempt > 0;
-    wake(a.agent, {a.id, a.question, a.attempt, false});
+    live.place = next_place++;
+    wake(a.agent, {a.id, a.question, a.attempt, false, 0, a.asker});
   }
   answers = std::move(now);
+  for (const auto& a : image.unfinished)
+    tell_line(a.agent);
   if (std::any_of(answers.begin(), answers.end(), [](const auto& a) { return a.second.unheard; }))
     wake_in(limits::stop_patience_ms, room_wake::hear);
 }
@@ -181,7 +184,7 @@ void room_state::went_down(const caf::down_msg& down) {
     if (!(link.handle == down.source)) continue;
     link.handle = nullptr;
     for (const auto& [answer, live] : answers)
-      if (live.fact.agent == name) wake(name, {answer, live.fact.question, live.fact.attempt, false});
+      if (live.fact.agent == name) wake(name, {answer, live.fact.question, live.fact.attempt, false, 0, live.asker});
     return;
   }
 }
@@ -214,6 +217,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
       [&s](const members_read& what, const relay_actor& from) { s.take_reads(what, from); },
       [&s](answer_resumed& what, const agent_actor& from) { s.resumed(what, from); },
       [&s](answer_begun& what) { s.begun(what); },
+      [&s](const call_told& what) { s.told(what); },
       [&s](pieces_made& what) { s.pieces(what); },
       [&s](finish_answer& what, const agent_actor& from) {
         const auto it = s.answers.find(what.answer);

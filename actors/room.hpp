@@ -135,6 +135,10 @@ struct live_answer {
   std::int64_t asked_at = 0; // steady; 0: in another life of the room
   bool spoke = false;        // text of it was told
   bool unheard = false;      // its agent may have shown more than the store knows
+  std::uint64_t place = 0;   // grows with each: the order of the questions of one agent
+  call_told call;            // that runs; provider "": none does
+  std::int64_t called_at = 0;
+  std::size_t base_bytes = 0; // of its text, from attempts before
 };
 
 struct agent_link {
@@ -176,6 +180,7 @@ struct room_state {
   std::vector<finish_request> later; // ends that wait for the disk
 
   std::map<uuid, live_answer> answers; // unfinished, committed
+  std::uint64_t next_place = 1;
   std::map<uuid, std::vector<stop_request>> stops_waiting;
   std::unordered_set<uuid> known; // recent messages and answers that may be pointed at
   std::deque<uuid> known_order;
@@ -232,6 +237,7 @@ struct room_state {
   [[nodiscard]] std::vector<std::string> agents_meant(const post_message& what) const;
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
   [[nodiscard]] refusal no_place_for(const std::vector<std::string>& agents) const;
+  [[nodiscard]] std::uint32_t wait_for_model(const std::string& agent) const;
   void open_answer(ordered& to, std::vector<storage::part>& parts, const asked& what, const uuid& question,
                    std::uint64_t question_seq, const uuid& asker);
   void refuse(const std::vector<waiter>& waiters, const refusal& why);
@@ -285,6 +291,10 @@ struct room_state {
   void resumed(answer_resumed& what, const agent_actor& from);
   void heard(const uuid& answer, live_answer& live);
   void begun(answer_begun& what);
+  void told(const call_told& what);
+  std::vector<live_answer*> line_of(const std::string& agent);
+  void tell_line(const std::string& agent);
+  [[nodiscard]] std::string spent_on(const live_answer& live) const;
   void pieces(pieces_made& what);
 };
 

@@ -72,7 +72,27 @@ refusal room_state::no_place_for(const std::vector<std::string>& agents) const {
         it != unfinished.end() && it->second >= limits::agent_questions_waiting)
       return {code::overloaded, "agent " + a + " has too many questions waiting in this room",
               limits::retry_after_ms};
+  for (const auto& a : agents)
+    if (const auto ms = wait_for_model(a))
+      return {code::overloaded, "too many questions wait for the model of agent " + a, ms};
   return {};
+}
+
+// 0: at least one of its providers takes more.
+std::uint32_t room_state::wait_for_model(const std::string& agent) const {
+  std::uint32_t least = 0;
+  for (const auto& a : svc->settings->agents) {
+    if (a.name != agent) continue;
+    for (const auto& name : a.providers) {
+      const auto load = svc->loads->find(name);
+      const auto p = std::ranges::find(svc->settings->providers, name, &config::provider_settings::name);
+      if (load == svc->loads->end() || p == svc->settings->providers.end() || p->waiting == 0 ||
+          load->second.waiting < p->waiting)
+        return 0;
+      least = least == 0 ? load->second.wait_ms.load() : std::min(least, load->second.wait_ms.load());
+    }
+  }
+  return least;
 }
 
 void room_state::post(post_request what) {
@@ -233,7 +253,7 @@ void room_state::open_answer(ordered& to, std::vector<storage::part>& parts, con
   const bool idle = unfinished[what.agent]++ == 0;
   const std::uint32_t attempt = idle && svc->agents ? 1 : 0;
   parts.push_back(storage::open_answer{
-      {what.answer, id, question, question_seq, what.agent, asker, attempt, 0, std::nullopt, std::nullopt}});
+      {what.answer, id, question, question_seq, what.agent, asker, attempt, 0, std::nullopt, std::nullopt, {}}});
   storage::mailbox_entry entry;
   entry.mailbox = mailbox_of(id, what.agent);
   entry.id = what.answer;

@@ -103,10 +103,15 @@ void room_state::publish_asked(const ordered& what, const uuid& question, const 
     auto& live = answers[a.answer];
     live.asker = asker;
     live.asked_at = svc->time->steady_ms();
+    live.place = next_place++;
     live.fact = {a.answer, question, a.agent, 1, first ? answer_state::thinking : answer_state::queued,
                  0,        ""};
+    if (!first) {
+      const auto line = line_of(a.agent);
+      live.fact.position = line[line.size() - 2]->fact.position + 1;
+    }
     tell(live.fact);
-    wake(a.agent, {a.answer, question, first ? 1U : 0U, true, what.expires_at});
+    wake(a.agent, {a.answer, question, first ? 1U : 0U, true, what.expires_at, asker});
   }
 }
 
@@ -117,6 +122,7 @@ void room_state::publish_end(ordered& what) {
     const auto agent = it->second.fact.agent;
     answers.erase(it);
     close(agent, what.answer);
+    tell_line(agent);
   }
   const auto stops = stops_waiting.extract(what.answer);
   if (!stops.empty())
@@ -135,7 +141,7 @@ void room_state::count_end_of(const live_answer& live, const room_request& what)
       counts.add_at(metric::answer_tokens, static_cast<std::size_t>(token_kind::completion),
                     end.completion_tokens);
     }
-    if (end.bury) counts.add_at(metric::mailbox_buried, counts.at(metric::mailbox_buried, end.reason));
+    if (!end.bury.empty()) counts.add_at(metric::mailbox_buried, counts.at(metric::mailbox_buried, end.bury));
   }
   counts.add_at(metric::answers, counts.at(metric::answers, how));
   if (live.asked_at > 0) counts.observe(metric::answer_seconds, seconds_since(live));
@@ -181,10 +187,12 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
         storage::record_command{{id, s->by.id, s->what.key, o.mark, o.event.seq, o.event.id, "[]"}});
   }
   parts.push_back(storage::append_event{row_of(o.event, live.fact.question, std::nullopt)});
-  parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id});
+  const auto* finished = std::get_if<finish_request>(&what);
+  parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id,
+                                      finished != nullptr ? finished->how.spent : spent_on(live)});
   const auto mailbox = mailbox_of(id, live.fact.agent);
-  if (const auto* f = std::get_if<finish_request>(&what); f != nullptr && f->how.bury)
-    parts.push_back(storage::bury_entry{mailbox, o.answer, f->how.reason, o.event.at});
+  if (finished != nullptr && !finished->how.bury.empty())
+    parts.push_back(storage::bury_entry{mailbox, o.answer, finished->how.bury, o.event.at});
   else
     parts.push_back(storage::remove_entry{mailbox, o.answer});
   o.what = std::move(what);

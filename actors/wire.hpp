@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/attempts.hpp"
 #include "actors/facts.hpp"
 #include "base/codes.hpp"
 #include "base/metrics.hpp"
@@ -184,6 +185,9 @@ struct get_events {
   std::optional<std::uint64_t> after, before;
   std::size_t limit = 100;
 };
+struct get_answer {
+  uuid room, answer;
+};
 using post_message = send_in;
 using stop_answer = stop_in;
 using retry_answer = retry_in;
@@ -235,7 +239,7 @@ struct treat_all_dead {
 
 using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents,
                              list_rooms, create_room, get_room, get_events, post_message, stop_answer,
-                             retry_answer, get_tree, may_observe, list_users, add_user, change_user,
+                             retry_answer, get_answer, get_tree, may_observe, list_users, add_user, change_user,
                              list_mailboxes, list_entries, list_dead, get_dead, treat_dead, treat_all_dead>;
 
 struct nothing {};
@@ -288,6 +292,11 @@ struct posted {
   bool duplicate = false;
   std::vector<asked> answers;
 };
+// An answer, with what was spent on it: a line for each attempt that is over, see attempts.hpp.
+struct answer_view {
+  storage::answer_end how;
+  std::vector<attempt_cost> attempts;
+};
 struct tree_view {
   std::string json;
 };
@@ -319,7 +328,7 @@ struct treated {
 };
 
 using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view,
-                           events_view, posted, tree_view, user_view, users_view, mailboxes_view,
+                           events_view, posted, answer_view, tree_view, user_view, users_view, mailboxes_view,
                            entries_view, dead_view, dead_list_view, treated>;
 using replied = std::function<void(reply)>; // called once, on a thread that must not be held
 

@@ -55,8 +55,10 @@ auto inspect(Inspector& f, refusal& x) {
 enum class burial : std::uint8_t {
   poison,  // it killed its actor again and again
   expired, // nobody had taken it up when its time was over
+  refused, // what it asks for may not be done any more
+  budget_spent, // of attempts, tokens or time
 };
-inline constexpr std::array<std::string_view, 2> burials{"poison", "expired"};
+inline constexpr std::array<std::string_view, 4> burials{"poison", "expired", "refused", "budget_spent"};
 constexpr std::string_view word(burial why) { return burials[static_cast<std::size_t>(why)]; }
 
 // WebSocket close codes; mirrored to the browser client by a test.

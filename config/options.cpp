@@ -181,6 +181,8 @@ std::vector<option<settings>> make_people() {
                 "Messages of one user in a minute; 0: no limit."),
       number<s>("limits.questions_waiting_per_user", AT(limits.questions_waiting_per_user), 0, a_million,
                 "Questions of one user that wait for their answer; 0: no limit."),
+      number<s>("limits.calls_per_user", AT(limits.calls_per_user), 0, a_million,
+                "Model calls that run for one user at a time; further ones wait their turn. 0: no limit."),
       number<s>("limits.requests_per_minute_per_address", AT(limits.requests_per_minute_per_address), 0,
                 a_million,
                 "Requests without a valid token from one address in a minute; 0: no limit, as is right "
@@ -215,7 +217,25 @@ std::vector<option<provider_settings>> make_provider() {
                 "After a cut, begin the answer again or go on from its text; the latter only if the provider "
                 "takes a "
                 "partial answer."),
-      number<p>("attempts", AT(attempts), 1, 100, "Calls made for one answer before it fails."),
+      number<p>("attempts", AT(attempts), 1, 100,
+                "Calls made for one answer before the agent's next provider is asked, or the answer fails."),
+      number<p>("answer_tokens", AT(answer_tokens), 0, 1000 * a_million,
+                "What all attempts at one answer may cost together, in tokens: beyond it no further one is "
+                "made. 0: no limit."),
+      number<p>("answer_seconds", AT(answer_seconds), 0, a_year_seconds,
+                "How long an answer may take from its first call, all attempts together. 0: no limit."),
+      number<p>("calls", AT(calls), 0, a_million,
+                "Calls that run at a time; further ones wait their turn, shared out fairly between users. "
+                "0: no limit."),
+      number<p>("waiting", AT(waiting), 0, a_million,
+                "Calls that may wait; while so many do, new questions are refused as `overloaded`. 0: no "
+                "limit."),
+      number<p>("rest_after", AT(rest_after), 0, a_million,
+                "Failures in a row after which it is left alone for a while and the agent's next provider is "
+                "asked. 0: never."),
+      number<p>("rest_first_ms", AT(rest_first_ms), 1, an_hour_ms,
+                "How long it is left alone; then one call tries it. Doubles while that fails."),
+      number<p>("rest_most_ms", AT(rest_most_ms), 1, an_hour_ms, "The longest it is left alone."),
       number<p>("connect_timeout_ms", AT(connect_timeout_ms), 1, an_hour_ms, "How long connecting may take."),
       number<p>("first_piece_timeout_ms", AT(first_piece_timeout_ms), 1, an_hour_ms,
                 "How long the first piece of an answer may take."),
@@ -242,6 +262,9 @@ std::vector<option<agent_settings>> make_agent() {
                 "Budget of one request in tokens, without the answer."),
       number<a>("max_answer_tokens", AT(max_answer_tokens), 0, 100 * a_million,
                 "The longest answer asked for; 0: the provider's own bound."),
+      number<a>("calls", AT(calls), 0, a_million,
+                "Its model calls that run at a time, in all rooms together; further ones wait their turn. 0: "
+                "no limit."),
   };
 }
 

@@ -41,6 +41,7 @@ struct limit_settings {
   std::uint32_t connections_per_user = 50;
   std::uint32_t messages_per_minute_per_user = 120;
   std::uint32_t questions_waiting_per_user = 100;
+  std::uint32_t calls_per_user = 32;
   std::uint32_t requests_per_minute_per_address = 1200;
   std::uint32_t signups_per_minute_per_address = 20;
   std::uint32_t question_expires_seconds = 0; // 0: never
@@ -59,6 +60,13 @@ struct provider_settings {
   std::string ca_file;    // "" the system's certificates
   bool continues = false; // recovery = "continue"
   std::uint32_t attempts = 5;
+  std::uint32_t answer_tokens = 0;     // of all attempts at one answer; 0: no limit
+  std::uint32_t answer_seconds = 3600; // the same; 0: no limit
+  std::uint32_t calls = 1024;          // that run at a time; 0: no limit
+  std::uint32_t waiting = 1000;        // calls beyond that; 0: no limit
+  std::uint32_t rest_after = 10;       // failures in a row; 0: never
+  std::uint32_t rest_first_ms = 2000;
+  std::uint32_t rest_most_ms = 60'000;
   std::uint32_t connect_timeout_ms = 10'000;
   std::uint32_t first_piece_timeout_ms = 120'000;
   std::uint32_t idle_timeout_ms = 60'000;
@@ -75,6 +83,7 @@ struct agent_settings {
   std::string system_prompt;
   std::uint32_t context_tokens = 8192; // budget for a request, without the answer
   std::uint32_t max_answer_tokens = 0; // 0: the provider's own
+  std::uint32_t calls = 0;             // that run at a time, in all rooms; 0: no limit
 };
 
 struct settings {

@@ -204,6 +204,28 @@ std::string to_json(const uuid& room, const actors::api::events_view& what) {
   return out;
 }
 
+std::string to_json(const actors::api::answer_view& what) {
+  const auto& row = what.how.row;
+  std::string out;
+  object to{out};
+  to.id("answer", row.id).id("question", row.question).text("agent", row.agent).id("asker", row.asker);
+  to.number("attempt", row.attempt).text("end", what.how.kind).name("attempts");
+  append_array(out, what.attempts, [](std::string& at, const actors::attempt_cost& one) {
+    object{at}
+        .number("attempt", one.attempt)
+        .text("provider", one.provider)
+        .text("how", one.how)
+        .text("at", rfc3339(one.at))
+        .number("ms", static_cast<std::uint64_t>(one.ms))
+        .number("prompt_tokens", one.prompt_tokens)
+        .number("completion_tokens", one.completion_tokens)
+        .flag("estimated", one.estimated)
+        .end();
+  });
+  to.end();
+  return out;
+}
+
 std::string to_json(const actors::api::posted& what) {
   std::string out;
   object to{out};

@@ -182,6 +182,10 @@ step post_retry(const visit& v) {
   return ask(v, decode_retry_answer(v.ids[0], v.ids[1], v.request.body), rendered<api::posted>(202));
 }
 
+step get_answer(const visit& v) {
+  return ask(v, result<api::get_answer>{api::get_answer{v.ids[0], v.ids[1]}}, rendered<api::answer_view>(200));
+}
+
 // A HEAD is told what a GET would be, and nothing is opened.
 step get_stream(const visit& v) {
   const auto what = decode_get_stream(v.ids[0], v.where, v.request.last_event_id);
@@ -294,6 +298,7 @@ constexpr entry table[] = {
     {"GET", "/api/v1/rooms/{}/stream", needs::token, get_stream},
     {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
     {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
+    {"GET", "/api/v1/rooms/{}/answers/{}", needs::token, get_answer},
     {"POST", "/api/v1/rooms/{}/answers/{}/retry", needs::token, post_retry},
     {"GET", "/api/v1/admin/tree", needs::token, get_tree},
     {"GET", "/api/v1/admin/users", needs::token, get_users},

@@ -178,8 +178,8 @@ outcome run(connection& db, const record_command& p) {
 
 outcome run(connection& db, const open_answer& p) {
   const auto& r = p.row;
-  db.exec("INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", r.id, r.room, r.question,
-          r.question_seq, r.agent, r.asker, r.attempt, r.provider_failures, r.end_seq, r.end_event);
+  db.exec("INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", r.id, r.room, r.question,
+          r.question_seq, r.agent, r.asker, r.attempt, r.provider_failures, r.end_seq, r.end_event, r.spent);
   return {};
 }
 
@@ -191,16 +191,18 @@ outcome run(connection& db, const expect_unanswered& p) {
 }
 
 outcome run(connection& db, const begin_attempt& p) {
-  if (db.exec("UPDATE answers SET attempt = ?, provider_failures = ? WHERE id = ? AND end_seq IS NULL",
-              p.attempt, p.provider_failures, p.answer) == 0)
+  if (db.exec("UPDATE answers SET attempt = ?, provider_failures = ?, spent = spent || ? "
+              "WHERE id = ? AND end_seq IS NULL",
+              p.attempt, p.provider_failures, p.spent, p.answer) == 0)
     return conflict("this answer has ended");
   db.exec("DELETE FROM checkpoints WHERE answer = ? AND attempt <> ?", p.answer, p.attempt);
   return {};
 }
 
 outcome run(connection& db, const end_answer& p) {
-  if (db.exec("UPDATE answers SET end_seq = ?, end_event = ? WHERE id = ? AND end_seq IS NULL", p.seq,
-              p.event, p.answer) == 0)
+  if (db.exec("UPDATE answers SET end_seq = ?, end_event = ?, spent = spent || ? "
+              "WHERE id = ? AND end_seq IS NULL",
+              p.seq, p.event, p.spent, p.answer) == 0)
     return conflict("this answer has ended");
   db.exec("DELETE FROM checkpoints WHERE answer = ?", p.answer);
   return {};

@@ -65,7 +65,7 @@ void add_last(room_summary& to, std::optional<event_row> last, const uuid& reade
 }
 
 answer_end answer_end_of(const query& q) {
-  constexpr int kind = 10;
+  constexpr int kind = 11;
   return {answer_of(q), q.null(kind) ? "" : q.bytes(kind)};
 }
 
@@ -187,7 +187,7 @@ public:
 
   std::vector<answer_end> answers_of(const uuid& question, const std::string& agent) override {
     return all(db_.run("SELECT a.id, a.room, a.question, a.question_seq, a.agent, a.asker, a.attempt, "
-                       "a.provider_failures, a.end_seq, a.end_event, e.kind FROM answers a "
+                       "a.provider_failures, a.end_seq, a.end_event, a.spent, e.kind FROM answers a "
                        "LEFT JOIN events e ON e.room = a.room AND e.seq = a.end_seq "
                        "WHERE a.question = ? AND a.agent = ? ORDER BY a.id",
                        question, agent),

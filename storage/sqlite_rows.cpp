@@ -67,6 +67,7 @@ answer_row answer_of(const query& q) {
   out.provider_failures = q.small(7);
   out.end_seq = maybe_count(q, 8);
   out.end_event = q.maybe_id(9);
+  out.spent = q.bytes(10);
   return out;
 }
 

@@ -25,7 +25,7 @@ event_row event_of(const query& q);
 command_row command_of(const query& q);
 
 #define MARU_ANSWER_COLUMNS                                                                                  \
-  "id, room, question, question_seq, agent, asker, attempt, provider_failures, end_seq, end_event"
+  "id, room, question, question_seq, agent, asker, attempt, provider_failures, end_seq, end_event, spent"
 answer_row answer_of(const query& q);
 
 #define MARU_ENTRY_COLUMNS                                                                                   \

@@ -165,7 +165,12 @@ constexpr const char* version_3 = R"sql(
 DROP INDEX commands_by_seq;
 )sql";
 
-constexpr std::array shipped{version_1, version_2, version_3};
+// What each attempt at an answer cost.
+constexpr const char* version_4 = R"sql(
+ALTER TABLE answers ADD COLUMN spent TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array shipped{version_1, version_2, version_3, version_4};
 
 constexpr std::int64_t maru_application_id = 0x6d617275; // "maru"
 

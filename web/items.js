@@ -1,7 +1,7 @@
 // What stands in the conversation: the frames of a room as items in the order of the screen, and how one is shown.
 
 import { element, text_view } from "./text.js";
-import { language, t, why } from "./words.js";
+import { language, t, end_why, why } from "./words.js";
 
 export const first_words = (text) => text.replace(/^[\s#>*-]+/, "").split("\n")[0].slice(0, 60);
 
@@ -76,7 +76,7 @@ function waiting({ command, failed }, user, acked = false) {
 export function live_answer(link, a) {
   const stopping = link.stopping(a.answer);
   const note = stopping ? t("stopping") : link.link !== "online" ? t("offline_answer")
-    : t(a.state);
+    : a.position ? t("queued_at", { n: a.position }) : t(a.state);
   return {
     key: `answer ${a.answer}`, kind: "answer", answer: a.answer, name: a.agent, text: a.text, note, state: a.state,
     working: link.link === "online", buttons: stopping ? [] : ["stop"],
@@ -87,7 +87,7 @@ function ended_answer(e) {
   const d = e.data;
   const failed = e.kind === "answer_failed";
   const cut = d.finish && d.finish !== "stop" ? t("cut_short", { why: d.finish }) : "";
-  const note = d.erased ? t("erased") : failed ? t("failed", { why: why(d.reason?.code ?? "") })
+  const note = d.erased ? t("erased") : failed ? t("failed", { why: end_why(d.reason?.code ?? "") })
     : e.kind === "answer_stopped" ? t("stopped") : cut;
   return {
     key: `answer ${d.answer ?? e.id}`, kind: failed ? "answer failed" : "answer", answer: d.answer,

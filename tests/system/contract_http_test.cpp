@@ -316,6 +316,27 @@ TEST_CASE("a stop over HTTP gives the seq of the end, also after it and again") 
         404);
 }
 
+TEST_CASE("what the attempts at an answer cost is told to members, and to nobody else") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann"), bob = h.person("bob");
+  const auto room = h.room(ann);
+  const auto c = h.device(ann, room);
+  const auto end = ended(*c, c->send(room, "question"));
+  const std::string answer = end["data"]["answer"];
+  const auto path = "/api/v1/rooms/" + room + "/answers/";
+  const auto told = h.get(ann, path + answer);
+  CHECK(told.status == 200);
+  CHECK(told.body["answer"] == answer);
+  CHECK(told.body["end"] == "answer");
+  REQUIRE(told.body["attempts"].size() == 1);
+  const auto& attempt = told.body["attempts"][0];
+  CHECK(attempt["how"] == "answered");
+  CHECK(attempt["completion_tokens"] == end["data"]["usage"]["completion_tokens"]);
+  CHECK(h.get(ann, path + any_id()).status == 404);
+  CHECK(h.get(ann, "/api/v1/rooms/" + h.room(ann) + "/answers/" + answer).status == 404);
+  CHECK(h.get(bob, path + answer).status == 404);
+}
+
 TEST_CASE("the server says that it lives and that it is ready") {
   house h(MARU_BINARY);
   CHECK(http_request(h.address(), "GET", "/healthz").status == 200);
