@@ -99,8 +99,8 @@ void agent_state::enqueued(const question_enqueued& what) {
   }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
   if (!what.fresh) return read_anew();
-  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at,
-                   what.asker, ""});
+  queue.push_back(
+      {what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at, what.asker, ""});
   if (loaded) next();
 }
 

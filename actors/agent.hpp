@@ -70,7 +70,7 @@ struct agent_work {
   std::uint64_t tokens = 0;   // of all attempts
   std::string spent;          // on attempts that are not on record yet
   std::size_t spent_told = 0; // of it, in the commit that begins the attempt
-  std::uint64_t call = 0;   // 0: none running
+  std::uint64_t call = 0;     // 0: none running
   caller_actor caller;
   bool ahead = false; // the question is on its way to the disk
   std::optional<llm::outcome> failed_ahead;

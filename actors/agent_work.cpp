@@ -291,7 +291,8 @@ void agent_state::tell_so_far() {
   if (!work || !work->gate_open) return;
   auto& w = *work;
   const auto state = w.n > 0 ? answer_state::streaming : w.state;
-  self->send(room, answer_resumed{{w.q.answer, w.q.question, who.agent, w.attempt, state, w.n, w.text}}, me());
+  self->send(room, answer_resumed{{w.q.answer, w.q.question, who.agent, w.attempt, state, w.n, w.text}},
+             me());
   tell_call();
   if (w.finish) tell_end();
 }

@@ -49,7 +49,8 @@ bool call_queue::is_open(const line& of, std::int64_t now) const {
 // Beside the provider's own bound.
 bool call_queue::has_place(const call_wish& what) const {
   if (what.suspect && suspects_ > 0) return false;
-  if (const auto it = users_.find(what.user); user_most_ > 0 && it != users_.end() && it->second >= user_most_)
+  if (const auto it = users_.find(what.user);
+      user_most_ > 0 && it != users_.end() && it->second >= user_most_)
     return false;
   const auto most = agents_most_.find(what.agent);
   if (most == agents_most_.end()) return true;
@@ -61,7 +62,6 @@ call_queue::news call_queue::next(std::int64_t now) {
   news out;
   const bool recovered = std::exchange(recovered_, false);
   for (auto& [name, of] : lines_) {
-    if (of.waiting.empty()) continue;
     if (is_open(of, now)) let_in(of, now, out);
     if (!is_open(of, now)) send_away(of, recovered ? &call_wish::has_other : &call_wish::may_leave, out);
     if (of.waiting.empty()) of.behind.clear();
@@ -85,7 +85,7 @@ void call_queue::let_in(line& of, std::int64_t now, news& to) {
   }
 }
 
-void call_queue::send_away(line& of, bool call_wish::*who, news& to) {
+void call_queue::send_away(line& of, bool call_wish::* who, news& to) {
   for (auto it = of.waiting.begin(); it != of.waiting.end();) {
     const auto found = calls_.find(it->second);
     if (!(found->second.what.*who)) {
@@ -149,8 +149,8 @@ bool call_queue::tries(std::uint64_t number) const {
 void call_queue::rest(line& of, std::int64_t now) {
   if (of.rests_until == 0) counts_->add_at(metric::provider_rests, of.at);
   const auto doublings = std::min<std::uint32_t>(of.rests++, 31);
-  const auto ms =
-      std::min<std::uint64_t>(std::uint64_t{of.options->rest_first_ms} << doublings, of.options->rest_most_ms);
+  const auto ms = std::min<std::uint64_t>(std::uint64_t{of.options->rest_first_ms} << doublings,
+                                          of.options->rest_most_ms);
   of.rests_until = now + static_cast<std::int64_t>(ms);
   spdlog::warn("provider {} failed {} times in a row: it is left alone for {} ms, then tried by one call",
                of.options->name, of.failures, ms);
@@ -203,10 +203,9 @@ void call_queue::tell_load(line& of) const {
   const auto waiting = static_cast<std::uint32_t>(of.waiting.size());
   of.load->waiting = waiting;
   const double at_a_time = std::max(1U, of.options->calls);
-  of.load->wait_ms =
-      static_cast<std::uint32_t>(std::clamp(of.call_ms * (waiting + 1) / at_a_time,
-                                            double{limits::call_wait_told_least_ms},
-                                            double{limits::call_wait_told_most_ms}));
+  of.load->wait_ms = static_cast<std::uint32_t>(std::clamp(of.call_ms * (waiting + 1) / at_a_time,
+                                                           double{limits::call_wait_told_least_ms},
+                                                           double{limits::call_wait_told_most_ms}));
 }
 
 } // namespace maru::actors

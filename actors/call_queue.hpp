@@ -77,7 +77,7 @@ private:
   [[nodiscard]] bool is_open(const line& of, std::int64_t now) const;
   [[nodiscard]] bool has_place(const call_wish& what) const;
   void let_in(line& of, std::int64_t now, news& to);
-  void send_away(line& of, bool call_wish::*who, news& to);
+  void send_away(line& of, bool call_wish::* who, news& to);
   void start(line& of, std::uint64_t number, call& what, std::int64_t now);
   void rest(line& of, std::int64_t now);
   void recover(line& of);

@@ -137,8 +137,8 @@ void callers_state::run(std::uint64_t number) {
   if (std::exchange(held.watched, false)) self->demonitor(held.agent.address());
   const call_place place{caf::actor_cast<callers_actor>(caf::actor_cast<callers_self>(self)), number,
                          queue->tries(number)};
-  held.caller = self->spawn<caf::monitored>(caller, svc, std::exchange(held.what, {call, {}, {}}), held.agent,
-                                            place);
+  held.caller =
+      self->spawn<caf::monitored>(caller, svc, std::exchange(held.what, {call, {}, {}}), held.agent, place);
   callers_alive[held.caller.address()] = number;
   self->send(held.agent, call_placed{call, held.caller});
 }

@@ -25,8 +25,8 @@ struct callers_state {
   using owner = std::pair<caf::actor_id, std::uint64_t>; // an agent and its number for the call
   struct held_call {
     agent_actor agent;
-    start_call what;     // its request only until it runs
-    caller_actor caller; // from then on
+    start_call what;      // its request only until it runs
+    caller_actor caller;  // from then on
     bool watched = false; // its agent is, while it waits
   };
 

@@ -184,7 +184,8 @@ void room_state::went_down(const caf::down_msg& down) {
     if (!(link.handle == down.source)) continue;
     link.handle = nullptr;
     for (const auto& [answer, live] : answers)
-      if (live.fact.agent == name) wake(name, {answer, live.fact.question, live.fact.attempt, false, 0, live.asker});
+      if (live.fact.agent == name)
+        wake(name, {answer, live.fact.question, live.fact.attempt, false, 0, live.asker});
     return;
   }
 }

@@ -16,8 +16,8 @@ void room_state::announce(const ordered& what, const std::optional<uuid>& parent
     const auto it = agents.find(a.agent);
     if (it == agents.end() || !it->second.handle || unfinished[a.agent] != 1) continue;
     self->send(it->second.handle,
-               question_ordered{a.answer, what.event.id, what.event.author_id, parent.has_value(), parent.value_or(uuid{}),
-                                std::get<post_request>(what.what).what.text});
+               question_ordered{a.answer, what.event.id, what.event.author_id, parent.has_value(),
+                                parent.value_or(uuid{}), std::get<post_request>(what.what).what.text});
   }
 }
 
@@ -149,7 +149,8 @@ void room_state::tell_line(const std::string& agent) {
 // On the call that a stop cuts off.
 std::string room_state::spent_on(const live_answer& live) const {
   if (live.call.provider.empty()) return {};
-  const auto shown = std::string_view(live.fact.text).substr(std::min(live.base_bytes, live.fact.text.size()));
+  const auto shown =
+      std::string_view(live.fact.text).substr(std::min(live.base_bytes, live.fact.text.size()));
   return line_of_cost({live.call.attempt, live.call.provider, "stopped", live.called_at,
                        svc->time->unix_ms() - live.called_at, live.call.prompt_tokens,
                        llm::estimate_tokens(shown), true});

@@ -252,8 +252,17 @@ void room_state::open_answer(ordered& to, std::vector<storage::part>& parts, con
   // An idle agent begins at once; one that is busy, or that nobody starts here, by a commit of its own.
   const bool idle = unfinished[what.agent]++ == 0;
   const std::uint32_t attempt = idle && svc->agents ? 1 : 0;
-  parts.push_back(storage::open_answer{
-      {what.answer, id, question, question_seq, what.agent, asker, attempt, 0, std::nullopt, std::nullopt, {}}});
+  parts.push_back(storage::open_answer{{what.answer,
+                                        id,
+                                        question,
+                                        question_seq,
+                                        what.agent,
+                                        asker,
+                                        attempt,
+                                        0,
+                                        std::nullopt,
+                                        std::nullopt,
+                                        {}}});
   storage::mailbox_entry entry;
   entry.mailbox = mailbox_of(id, what.agent);
   entry.id = what.answer;

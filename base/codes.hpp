@@ -53,9 +53,9 @@ auto inspect(Inspector& f, refusal& x) {
 
 // Why an entry of a mailbox became a dead letter; kept and told as a word.
 enum class burial : std::uint8_t {
-  poison,  // it killed its actor again and again
-  expired, // nobody had taken it up when its time was over
-  refused, // what it asks for may not be done any more
+  poison,       // it killed its actor again and again
+  expired,      // nobody had taken it up when its time was over
+  refused,      // what it asks for may not be done any more
   budget_spent, // of attempts, tokens or time
 };
 inline constexpr std::array<std::string_view, 4> burials{"poison", "expired", "refused", "budget_spent"};

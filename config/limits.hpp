@@ -193,10 +193,12 @@ inline constexpr std::uint32_t drop_again_ms = 100;            // between such s
 inline constexpr std::uint32_t provider_retry_after_most_ms = 60'000;
 
 // Outgoing calls to models.
-inline constexpr std::uint32_t call_positions_ms = 1'000; // between two looks at the places of those that wait
-inline constexpr std::uint32_t positions_told = 100;      // of one provider: further back it moves too fast
-inline constexpr std::uint32_t line_positions_told = 16;  // of the questions behind each other in a room
-inline constexpr std::uint32_t call_wait_told_least_ms = 1'000; // what is refused for them may come again after
+inline constexpr std::uint32_t call_positions_ms =
+    1'000;                                               // between two looks at the places of those that wait
+inline constexpr std::uint32_t positions_told = 100;     // of one provider: further back it moves too fast
+inline constexpr std::uint32_t line_positions_told = 16; // of the questions behind each other in a room
+inline constexpr std::uint32_t call_wait_told_least_ms =
+    1'000; // what is refused for them may come again after
 inline constexpr std::uint32_t call_wait_told_most_ms = 60'000;
 inline constexpr std::size_t provider_line_bytes =
     1'048'576; // a line, or an event, of its stream; real ones have 300

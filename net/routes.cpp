@@ -183,7 +183,8 @@ step post_retry(const visit& v) {
 }
 
 step get_answer(const visit& v) {
-  return ask(v, result<api::get_answer>{api::get_answer{v.ids[0], v.ids[1]}}, rendered<api::answer_view>(200));
+  return ask(v, result<api::get_answer>{api::get_answer{v.ids[0], v.ids[1]}},
+             rendered<api::answer_view>(200));
 }
 
 // A HEAD is told what a GET would be, and nothing is opened.

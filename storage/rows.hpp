@@ -61,7 +61,7 @@ struct answer_row {
   std::uint32_t provider_failures = 0;
   std::optional<std::uint64_t> end_seq;
   std::optional<uuid> end_event;
-  std::string spent; // what its attempts cost: a line for each that is over
+  std::string spent{}; // what its attempts cost: a line for each that is over
 };
 
 struct mailbox_entry {

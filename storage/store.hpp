@@ -125,13 +125,13 @@ struct begin_attempt {
   uuid answer;
   std::uint32_t attempt = 0;
   std::uint32_t provider_failures = 0;
-  std::string spent; // appended to what is on record
+  std::string spent{}; // appended to what is on record
 };
 struct end_answer {
   uuid answer;
   std::uint64_t seq = 0;
   uuid event;
-  std::string spent; // appended to what is on record
+  std::string spent{}; // appended to what is on record
 }; // conflict unless unfinished; drops its checkpoints
 struct append_checkpoint {
   checkpoint_row row;

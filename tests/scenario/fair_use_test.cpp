@@ -161,7 +161,8 @@ TEST_CASE("when too many wait for a model, new questions are refused with a time
   CHECK(a.w.violations().empty());
 }
 
-TEST_CASE("what waited for its call when the process was killed is answered by the next", "[scenario][fair]") {
+TEST_CASE("what waited for its call when the process was killed is answered by the next",
+          "[scenario][fair]") {
   asking a({"maru", "second"}, with_calls(1));
   const auto all = a.post("to both");
   a.w.restart();
@@ -196,7 +197,8 @@ TEST_CASE("an agent that falls while its call waits leaves the line", "[scenario
 
 // --- other providers ---------------------------------------------------------------------------------------
 
-TEST_CASE("when the attempts at one provider are used up, the agent's next one is asked", "[scenario][fair]") {
+TEST_CASE("when the attempts at one provider are used up, the agent's next one is asked",
+          "[scenario][fair]") {
   asking a({"maru"}, with_both(2));
   auto& next = a.w.model("continue");
   const auto answer = a.ask("question");
@@ -235,7 +237,8 @@ TEST_CASE("a provider that refuses us is not asked again, one that refuses the q
   CHECK(a.w.dead().empty());
 }
 
-TEST_CASE("while a provider rests, the next one is asked without an attempt at the first", "[scenario][fair]") {
+TEST_CASE("while a provider rests, the next one is asked without an attempt at the first",
+          "[scenario][fair]") {
   asking a({"maru"}, with_both(3));
   auto& next = a.w.model("continue");
   const auto first = a.ask("first");
