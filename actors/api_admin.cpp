@@ -33,7 +33,9 @@ std::string_view word(child_state state) {
 }
 
 nlohmann::json json_of(const std::vector<child_health>& children) {
-  const auto or_null = [](bool known, auto value) { return known ? nlohmann::json(value) : nlohmann::json(); };
+  const auto or_null = [](bool known, auto value) {
+    return known ? nlohmann::json(value) : nlohmann::json();
+  };
   auto list = nlohmann::json::array();
   for (const auto& c : children)
     list.push_back({{"name", c.name},

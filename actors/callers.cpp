@@ -45,7 +45,8 @@ caller_actor::behavior_type caller(caller_actor::stateful_pointer<caller_state> 
 
 } // namespace
 
-callers_actor::behavior_type callers(callers_actor::stateful_pointer<callers_state> self, shared_services svc) {
+callers_actor::behavior_type callers(callers_actor::stateful_pointer<callers_state> self,
+                                     shared_services svc) {
   end_on_exception(self, "callers");
   return {
       [self, svc](start_call& what, const agent_actor& agent) -> caller_actor {

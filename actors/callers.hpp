@@ -10,6 +10,7 @@ struct callers_state {
 
 // Starts a caller for each model call. It keeps none of them: a caller lives as long as its stream,
 // its agent watches it, and it watches its agent.
-callers_actor::behavior_type callers(callers_actor::stateful_pointer<callers_state> self, shared_services svc);
+callers_actor::behavior_type callers(callers_actor::stateful_pointer<callers_state> self,
+                                     shared_services svc);
 
 } // namespace maru::actors

@@ -8,7 +8,9 @@ namespace {
 
 // CAF keeps its count of unanswered requests to the actor itself.
 struct with_requests : caf::scheduled_actor {
-  static std::size_t of(caf::scheduled_actor& who) { return (who.*(&with_requests::multiplexed_responses_)).size(); }
+  static std::size_t of(caf::scheduled_actor& who) {
+    return (who.*(&with_requests::multiplexed_responses_)).size();
+  }
 };
 
 } // namespace

@@ -58,8 +58,11 @@ void end_on_exception(Self* self, std::string who) {
 template <class Self, class Then>
 void probe(Self* self, const caf::strong_actor_ptr& who, Then then) {
   self->request(caf::actor_cast<caf::actor>(who), caf::infinite, probe_atom::value)
-      .then([who = caf::actor_cast<caf::actor_addr>(who), then](const probe_answer& what) { then(who, what); },
-            [who = caf::actor_cast<caf::actor_addr>(who), then](const caf::error&) { then(who, probe_answer{}); });
+      .then(
+          [who = caf::actor_cast<caf::actor_addr>(who), then](const probe_answer& what) { then(who, what); },
+          [who = caf::actor_cast<caf::actor_addr>(who), then](const caf::error&) {
+            then(who, probe_answer{});
+          });
 }
 
 // Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be

@@ -92,7 +92,8 @@ void nursery_state::fell(const std::string& child_name, child& c, const std::str
   crashed.push_back(child_name);
   const auto& bound = options.how.subtree;
   if (recent_of.size() > bound.restarts)
-    end(caf::make_error(caf::sec::runtime_error, std::to_string(recent_of.size()) + " of its children fell within " +
+    end(caf::make_error(caf::sec::runtime_error, std::to_string(recent_of.size()) +
+                                                     " of its children fell within " +
                                                      std::to_string(bound.period_seconds) + " s, at last " +
                                                      options.name + "/" + child_name + ": " + why));
 }
@@ -176,7 +177,8 @@ void nursery_state::forget_if_calm(const std::string& child_name) {
 
 std::uint32_t nursery_state::looks_most() const {
   if (options.how.stuck_ms == 0) return 0;
-  return std::max(limits::looks_in_vain_least, options.how.stuck_ms / (limits::look_ms * limits::looks_around));
+  return std::max(limits::looks_in_vain_least,
+                  options.how.stuck_ms / (limits::look_ms * limits::looks_around));
 }
 
 // At a part of the living each time, so that it has seen each of them in looks_around.
@@ -187,7 +189,8 @@ void nursery_state::look() {
   if (++looks % limits::looks_around == 0) next_bucket = 0;
   const auto now = options.time->steady_ms();
   const auto buckets = living.bucket_count();
-  for (auto left = buckets / limits::looks_around + 1; left > 0 && next_bucket < buckets; --left, ++next_bucket)
+  for (auto left = buckets / limits::looks_around + 1; left > 0 && next_bucket < buckets;
+       --left, ++next_bucket)
     for (auto it = living.begin(next_bucket); it != living.end(next_bucket); ++it)
       look_at(it->second->first, it->second->second, now);
 }
@@ -245,7 +248,8 @@ std::vector<child_health> nursery_state::worst(std::size_t most) {
     all.push_back(std::move(one));
   }
   const auto rank = [](const child_health& c) {
-    return std::tuple{c.state != child_state::running, c.restarts > 0, c.work_waits_ms, c.waited_ms, c.messages};
+    return std::tuple{c.state != child_state::running, c.restarts > 0, c.work_waits_ms, c.waited_ms,
+                      c.messages};
   };
   const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(most, all.size()));
   std::partial_sort(all.begin(), end, all.end(),
@@ -260,7 +264,8 @@ nursery_health nursery_state::health() {
     return !c.second.handle && options.time->steady_ms() < c.second.ready_at;
   });
   const auto& bound = options.how.subtree;
-  return {living.size(),  static_cast<std::uint64_t>(backing_off), recent_of.size(), bound.restarts,
+  return {living.size(),        static_cast<std::uint64_t>(backing_off),
+          recent_of.size(),     bound.restarts,
           bound.period_seconds, worst(limits::tree_children)};
 }
 

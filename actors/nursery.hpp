@@ -98,7 +98,9 @@ struct nursery_state {
   void answered(const caf::actor_addr& who, const probe_answer& what);
   void replace(const std::string& child_name, child& c, const std::string& why);
   [[nodiscard]] std::uint32_t looks_most() const;
-  [[nodiscard]] std::int64_t period_ms() const { return std::int64_t{options.how.subtree.period_seconds} * 1000; }
+  [[nodiscard]] std::int64_t period_ms() const {
+    return std::int64_t{options.how.subtree.period_seconds} * 1000;
+  }
   [[nodiscard]] std::vector<child_health> worst(std::size_t most);
   [[nodiscard]] nursery_health health();
   [[nodiscard]] nursery_sample sample(std::size_t most) const;

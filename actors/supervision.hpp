@@ -15,9 +15,9 @@
 namespace maru::actors {
 
 struct supervision {
-  restart_policy one;       // of each child
-  config::intensity subtree; // of a nursery: of different children
-  std::uint32_t stuck_ms = 0; // 0: nobody is replaced for being stuck
+  restart_policy one;                       // of each child
+  config::intensity subtree;                // of a nursery: of different children
+  std::uint32_t stuck_ms = 0;               // 0: nobody is replaced for being stuck
   std::function<storage::counters()> store; // empty: it always answers
 };
 

@@ -100,7 +100,8 @@ void supervisor_state::all_stopped() {
   if (ending) return self->quit(*ending);
   if (given_up) return;
   const auto now = options.time->steady_ms();
-  wake_in(children[*down_from].history.backoff_ms(now, options.random(), options.how.one), supervisor_wake::start);
+  wake_in(children[*down_from].history.backoff_ms(now, options.random(), options.how.one),
+          supervisor_wake::start);
 }
 
 void supervisor_state::tick(const supervisor_tick& tick) {
@@ -150,7 +151,8 @@ void supervisor_state::look_at(std::size_t i, std::int64_t now) {
   auto& c = children[i];
   if (!c.stuck.empty()) {
     // It does not even hear that it is to end, and whoever has its handle waits for it.
-    if (++c.looks_since == limits::looks_to_die) give_up(c.spec.name + " " + c.stuck + " and cannot be ended");
+    if (++c.looks_since == limits::looks_to_die)
+      give_up(c.spec.name + " " + c.stuck + " and cannot be ended");
     return;
   }
   const auto stuck = c.watch.look(now, looks_most(), [&] {

@@ -240,7 +240,8 @@ void user_state::tick_later() {
 
 work_wait user_state::waits_for() const {
   if (counting) return {"its questions to be counted", counts};
-  if (!under_way.empty()) return {"a command to be taken by its room", under_way.begin()->first + rooms_found, true};
+  if (!under_way.empty())
+    return {"a command to be taken by its room", under_way.begin()->first + rooms_found, true};
   return {};
 }
 

@@ -160,8 +160,8 @@ bool run(config::settings given, const sigset_t& signals) {
 
   loop_watch::options watch;
   watch.look_ms = limits::look_ms;
-  watch.looks_most = std::max(limits::looks_in_vain_least,
-                              settings->supervision.stuck_seconds * 1000 / limits::look_ms);
+  watch.looks_most =
+      std::max(limits::looks_in_vain_least, settings->supervision.stuck_seconds * 1000 / limits::look_ms);
   watch.beats = [&node] { return node.looks(); };
   watch.stuck = end_stuck;
   loop_watch threads(on, std::move(watch));

@@ -109,7 +109,8 @@ void print(const json& tree) {
       line(below + (end ? "└─ " : "├─ "), 6, summary(shown[k], id_width));
       details(shown[k], below + (end ? "      " : "│     "), 9);
     }
-    if (left > shown.size()) line(below + "└─ ", 6, "and " + std::to_string(left - shown.size()) + " more; --json");
+    if (left > shown.size())
+      line(below + "└─ ", 6, "and " + std::to_string(left - shown.size()) + " more; --json");
   }
 }
 

@@ -5,8 +5,7 @@
 
 namespace maru {
 
-loop_watch::loop_watch(loops& on, options how)
-    : on_(on), how_(std::move(how)), in_vain_(on.count() + 1, 0) {}
+loop_watch::loop_watch(loops& on, options how) : on_(on), how_(std::move(how)), in_vain_(on.count() + 1, 0) {}
 
 void loop_watch::start() {
   thread_ = std::thread([this] {

@@ -19,8 +19,8 @@ class loop_watch {
 public:
   struct options {
     std::uint32_t look_ms = 1000;
-    std::uint32_t looks_most = 60;         // in vain
-    std::function<std::uint64_t()> beats;  // of whoever watches the actors: grows while it does
+    std::uint32_t looks_most = 60;          // in vain
+    std::function<std::uint64_t()> beats;   // of whoever watches the actors: grows while it does
     std::function<void(std::string)> stuck; // told at each that is found
   };
   loop_watch(loops& on, options how);

@@ -203,8 +203,8 @@ std::vector<option<settings>> make_supervision() {
   std::vector<option<settings>> out;
   const auto subtree = [&](std::string_view restarts, std::string_view period, auto at,
                            std::string_view restarts_help, std::string_view period_help) {
-    out.push_back(number<s>(
-        restarts, [=](auto& o) -> auto& { return at(o).restarts; }, 1, a_million, restarts_help));
+    out.push_back(
+        number<s>(restarts, [=](auto& o) -> auto& { return at(o).restarts; }, 1, a_million, restarts_help));
     out.push_back(number<s>(
         period, [=](auto& o) -> auto& { return at(o).period_seconds; }, 1, a_day_seconds, period_help));
   };
@@ -226,10 +226,10 @@ std::vector<option<settings>> make_supervision() {
                           "The wait before what fell starts again; doubles with each fall."));
   out.push_back(number<s>("supervision.backoff_most_ms", AT(supervision.backoff_most_ms), 1, an_hour_ms,
                           "The longest such wait."));
-  out.push_back(number<s>(
-      "supervision.stuck_seconds", AT(supervision.stuck_seconds), 0, a_day_seconds,
-      "How long an actor may answer nobody, or its work may stand still, before it is replaced; a thread that "
-      "handles nothing for so long ends the process. 0: for ever."));
+  out.push_back(number<s>("supervision.stuck_seconds", AT(supervision.stuck_seconds), 0, a_day_seconds,
+                          "How long an actor may answer nobody, or its work may stand still, before it is "
+                          "replaced; a thread that "
+                          "handles nothing for so long ends the process. 0: for ever."));
   return out;
 }
 

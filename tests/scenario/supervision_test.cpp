@@ -27,7 +27,8 @@ void lose_next(world& w) {
 
 std::uint64_t stuck(world& w, std::string_view kind) {
   const auto what = metric::actor_restarts;
-  return w.counts->value(what, w.counts->place(what, w.counts->at(what, kind), w.counts->at(what, "stuck", 1)));
+  return w.counts->value(what,
+                         w.counts->place(what, w.counts->at(what, kind), w.counts->at(what, "stuck", 1)));
 }
 
 std::uint64_t stuck(world& w) {
@@ -87,7 +88,8 @@ TEST_CASE("an agent whose attempt is never begun is replaced, and answers as aft
   CHECK(a.w.violations().empty());
 }
 
-TEST_CASE("an agent whose end its room has lost is replaced, and the answer ends", "[scenario][supervision]") {
+TEST_CASE("an agent whose end its room has lost is replaced, and the answer ends",
+          "[scenario][supervision]") {
   asking a;
   const auto answer = a.ask("question");
   a.say({"text"});
@@ -219,9 +221,8 @@ TEST_CASE("with stuck_seconds at 0 nobody is replaced", "[scenario][supervision]
 
 TEST_CASE("whatever part of the tree falls, an answer that is being written is shown whole",
           "[scenario][supervision]") {
-  const std::string part =
-      GENERATE("store", "callers", "relay", "directory", "agents", "users", "rooms", "accounts", "sessions",
-               "scheduler", "api", "observer");
+  const std::string part = GENERATE("store", "callers", "relay", "directory", "agents", "users", "rooms",
+                                    "accounts", "sessions", "scheduler", "api", "observer");
   const std::string agent = GENERATE("maru", "keeper");
   CAPTURE(part, agent);
   asking a({agent});
@@ -258,8 +259,9 @@ TEST_CASE("a call that meets the fall of who serves it ends, wherever it was", "
     auto alive = std::make_shared<bool>(true);
     const std::weak_ptr<bool> held = alive;
     std::size_t told = 0;
-    caf::anon_send(a.w.api(), a.w.ana.str(), actors::api::request{std::move(what)},
-                   actors::api::replied{[&told, alive = std::move(alive)](const actors::api::reply&) { ++told; }});
+    caf::anon_send(
+        a.w.api(), a.w.ana.str(), actors::api::request{std::move(what)},
+        actors::api::replied{[&told, alive = std::move(alive)](const actors::api::reply&) { ++told; }});
     for (std::size_t i = 0; i < steps; ++i)
       a.w.rig().run_one();
     a.w.end_child(part);
@@ -291,8 +293,10 @@ counted count(world& w) {
                                                             actors::probe_atom::value);
     out.requests += told.value.value().requests;
   }
-  for (const auto* of : {&w.services().rooms, &w.services().agents, &w.services().users, &w.services().sessions})
-    out.named += w.rig().ask_now<actors::nursery_health>(*of, actors::tree_atom::value).value->children.size();
+  for (const auto* of :
+       {&w.services().rooms, &w.services().agents, &w.services().users, &w.services().sessions})
+    out.named +=
+        w.rig().ask_now<actors::nursery_health>(*of, actors::tree_atom::value).value->children.size();
   return out;
 }
 

@@ -82,6 +82,7 @@ void server_process::begin_start() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
     ::dup2(ends[1], STDOUT_FILENO);
+    if (!options_.preload.empty()) ::setenv("LD_PRELOAD", options_.preload.c_str(), 1);
     if (::chdir(where.c_str()) == 0) ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }

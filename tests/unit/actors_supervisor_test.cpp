@@ -283,7 +283,8 @@ TEST_CASE("a nursery ends, with all its children, when many different ones crash
   CHECK(rig.ask_now<caf::strong_actor_ptr>(n, std::string{"x"}).error);
 }
 
-// --- children that live and do not answer --------------------------------------------------------------------
+// --- children that live and do not answer
+// --------------------------------------------------------------------
 
 namespace {
 
@@ -361,7 +362,9 @@ TEST_CASE("a child that answers nothing and cannot be ended either is told as be
   // Nobody runs it: what is sent to it stays in its mailbox.
   caf::scoped_actor ghost{rig.system(), true};
   auto options = options_of(rig, f, {"a", "b"});
-  options.children[0].start = [&](caf::local_actor*) { return caf::actor_cast<caf::strong_actor_ptr>(ghost); };
+  options.children[0].start = [&](caf::local_actor*) {
+    return caf::actor_cast<caf::strong_actor_ptr>(ghost);
+  };
   auto root = rig.own(rig.system().spawn(supervisor, std::move(options)));
   std::vector<bool> after_crash;
   auto things = nursery_of(rig, f, after_crash);

@@ -102,7 +102,8 @@ TEST_CASE("who watches the actors is watched, too", "[base][loops]") {
   loops none(1);
   std::vector<std::string> found;
   std::uint64_t beat = 1;
-  loop_watch watch(none, {1, 2, [&] { return beat; }, [&](std::string why) { found.push_back(std::move(why)); }});
+  loop_watch watch(none,
+                   {1, 2, [&] { return beat; }, [&](std::string why) { found.push_back(std::move(why)); }});
   for (int i = 0; i < 5; ++i) {
     ++beat;
     watch.look();
