@@ -144,7 +144,8 @@ void agent_state::due() {
 }
 
 void agent_state::wake_in(std::uint32_t ms, agent_wake why) {
-  if (work) work->rests_until = std::max(work->rests_until, svc->time->steady_ms() + ms);
+  const bool of_work = why != agent_wake::idle && why != agent_wake::mailbox && why != agent_wake::room;
+  if (work && of_work) work->rests_until = std::max(work->rests_until, svc->time->steady_ms() + ms);
   self->delayed_send(self, std::chrono::milliseconds(ms), agent_tick{why, work ? work->number : 0});
 }
 

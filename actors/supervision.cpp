@@ -40,7 +40,7 @@ std::optional<std::string> child_watch::answered(std::int64_t now, const probe_a
   work_ = what.work;
   unmoved_ = same && store_is_well ? unmoved_ + 1 : 0;
   // Whoever waits for another actor waits until that one has been replaced.
-  if (unmoved_ != (work_.of_others ? 2 * most : most)) return std::nullopt;
+  if (most == 0 || unmoved_ != (work_.of_others ? 2 * most : most)) return std::nullopt;
   return "its work stood still for " + std::to_string((now - piece_since_) / 1000) + " s, waiting for " +
          std::string{work_.on};
 }

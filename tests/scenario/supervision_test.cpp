@@ -251,7 +251,7 @@ TEST_CASE("whatever part of the tree falls, an answer that is being written is s
 TEST_CASE("a call that meets the fall of who serves it ends, wherever it was", "[scenario][supervision]") {
   const std::string part = GENERATE("store", "directory", "users", "rooms", "accounts", "api");
   CAPTURE(part);
-  for (std::size_t steps = 0; steps < 40; ++steps) {
+  for (std::size_t steps = 0; steps < 42; steps += 3) {
     CAPTURE(steps);
     asking a;
     actors::send_in what = a.message("by HTTP", std::vector<std::string>{});

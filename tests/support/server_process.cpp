@@ -71,6 +71,8 @@ void server_process::begin_start() {
     words.emplace_back("--set");
     words.push_back(s);
   }
+  if (!options_.preload.empty())
+    words.insert(words.begin(), {"/usr/bin/env", "LD_PRELOAD=" + options_.preload});
   std::vector<char*> arguments;
   for (auto& w : words)
     arguments.push_back(w.data());
@@ -82,7 +84,6 @@ void server_process::begin_start() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
     ::dup2(ends[1], STDOUT_FILENO);
-    if (!options_.preload.empty()) ::setenv("LD_PRELOAD", options_.preload.c_str(), 1);
     if (::chdir(where.c_str()) == 0) ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }
