@@ -19,6 +19,7 @@ void agent_state::start() {
 void agent_state::read_mailbox() {
   if (reading) return;
   reading = true;
+  ++reads;
   for (auto& q : queue)
     q.before_read = true;
   read_into(
@@ -148,6 +149,8 @@ void agent_state::due() {
 }
 
 void agent_state::wake_in(std::uint32_t ms, agent_wake why) {
+  const bool of_work = why != agent_wake::idle && why != agent_wake::mailbox && why != agent_wake::room;
+  if (work && of_work) work->rests_until = std::max(work->rests_until, svc->time->steady_ms() + ms);
   self->delayed_send(self, std::chrono::milliseconds(ms), agent_tick{why, work ? work->number : 0});
 }
 
@@ -188,6 +191,7 @@ void agent_state::found_room(room_actor handle) {
   finding_room = false;
   if (room == handle) return;
   room = std::move(handle);
+  ++rooms_found;
   self->monitor(room);
   tell_so_far();
   if (!queue.empty()) read_anew(); // what ended as the room before fell was told to nobody
@@ -214,6 +218,21 @@ void agent_state::went_down(const caf::down_msg& down) {
   }
 }
 
+// A model takes its time, within its provider's bounds, and so does the wait for a turn of it.
+work_wait agent_state::waits_for() const {
+  if (reading) return {"its mailbox to be read", reads};
+  if (!work) return {};
+  const auto& w = *work;
+  if (w.begin_ticket != 0) return {"the beginning of an attempt to be stored", w.begin_ticket};
+  if (w.keep_ticket != 0) return {"what was said so far to be stored", w.keep_ticket};
+  if (!room && (w.gate_open || w.ahead)) return {"its room", w.number, true};
+  if (w.ahead) return {"its question to be stored", w.number + rooms_found, true};
+  if (w.finish) return {"the end of its answer to be stored", w.number + rooms_found, true};
+  if (w.call != 0 || svc->time->steady_ms() <= w.rests_until) return {};
+  if (!w.have_turns) return {"what was said before to be read", w.context_reads};
+  return {"nothing", w.number};
+}
+
 agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, shared_services svc,
                                 agent_name who, bool after_crash) {
   end_on_exception(self, "agent " + who.room.str() + "/" + who.agent);
@@ -221,6 +240,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
   s.svc = std::move(svc);
   s.who = std::move(who);
   s.after_crash = after_crash;
+  tells_of_work(self, [&s] { return s.waits_for(); });
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   self->set_exit_handler([&s](const caf::exit_msg& why) { s.leave(why.reason); });
   s.start();

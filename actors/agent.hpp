@@ -61,6 +61,7 @@ struct agent_work {
   queued_question q;
   std::uint32_t attempt = 1;
   bool have_turns = false;
+  std::uint64_t context_reads = 0;
   std::vector<llm::turn> turns;
   std::size_t provider = 0; // index into the agent's list
   std::vector<tried_provider> providers;
@@ -89,6 +90,7 @@ struct agent_work {
   std::uint64_t keep_n = 0;
   std::size_t keep_bytes = 0;
   bool keep_failed = false;            // the next waits for its time
+  std::int64_t rests_until = 0;        // steady: a timer takes it up again
   std::optional<finish_answer> finish; // asked for, not yet told that it ended
 };
 
@@ -104,6 +106,7 @@ struct agent_state {
   std::string mailbox;
 
   bool loaded = false, reading = false, read_again = false;
+  std::uint64_t reads = 0, rooms_found = 0;
   std::set<uuid> closed_since_read; // what is being read may still have them
   std::deque<queued_question> queue;
   std::optional<agent_work> work;
@@ -114,6 +117,7 @@ struct agent_state {
 
   // agent.cpp: the mailbox
   void start();
+  [[nodiscard]] work_wait waits_for() const;
   void read_mailbox();
   void read_anew();
   void take_mailbox(mailbox_read& read);

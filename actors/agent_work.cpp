@@ -113,6 +113,7 @@ void agent_state::on_disk() {
 
 void agent_state::read_context() {
   if (work->ahead) return wake_in(limits::commit_again_ms, agent_wake::context);
+  ++work->context_reads;
   const bool keep = work->q.recovered && continues();
   read_into(
       self, svc->store, caf::actor_cast<agent_self>(self),

@@ -4,12 +4,26 @@
 
 namespace maru::actors {
 
+namespace {
+
+// CAF keeps its count of unanswered requests to the actor itself.
+struct with_requests : caf::scheduled_actor {
+  static std::size_t of(caf::scheduled_actor& who) {
+    return (who.*(&with_requests::multiplexed_responses_)).size();
+  }
+};
+
+} // namespace
+
 // What came while this slice of the actor's time runs is not seen yet.
-caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_view& what) {
+caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_view& what,
+                                       const work_wait& work) {
   const auto& content = what.content();
   if (!content.match_elements<probe_atom>()) return caf::print_and_drop(self, what);
-  return caf::make_message(static_cast<std::uint64_t>(self->get_urgent_queue().total_task_size()) +
-                           static_cast<std::uint64_t>(self->get_normal_queue().total_task_size()));
+  return caf::make_message(
+      probe_answer{static_cast<std::uint64_t>(self->get_urgent_queue().total_task_size()) +
+                       static_cast<std::uint64_t>(self->get_normal_queue().total_task_size()),
+                   with_requests::of(*self), work});
 }
 
 refusal refusal_of(storage::failure why) {

@@ -153,11 +153,11 @@ using nursery_actor = caf::typed_actor<
     // The living child of this name, or a new one; after a crash only once its backoff is over.
     caf::replies_to<std::string>::with<caf::strong_actor_ptr>,
     // Its part of the live tree.
-    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<std::vector<child_health>>,
+    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<nursery_health>,
     // How many live, and so many of them.
     caf::replies_to<caf::atom_constant<caf::atom("sample")>, std::uint64_t>::with<nursery_sample>>;
 
-// Every actor of ours answers it with the number of messages in its mailbox; see end_on_exception().
+// Every actor of ours answers it with a probe_answer; see end_on_exception() and tells_of_work().
 using probe_atom = caf::atom_constant<caf::atom("probe")>;
 using sample_atom = caf::atom_constant<caf::atom("sample")>;
 using children_atom = caf::atom_constant<caf::atom("children")>;
@@ -166,7 +166,7 @@ using tree_atom = caf::atom_constant<caf::atom("tree")>;
 // ROOT supervisor.
 using tree_actor = caf::typed_actor<
     // The children of the root.
-    caf::replies_to<tree_atom>::with<std::vector<child_health>>,
+    caf::replies_to<tree_atom>::with<root_health>,
     caf::replies_to<children_atom>::with<std::vector<named_actor>>>;
 
 // ACCOUNTS: sign-up, login, token families, keys.
@@ -194,5 +194,4 @@ using api_actor = caf::typed_actor<
 
 } // namespace maru::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<maru::actors::child_health>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<maru::actors::named_actor>)

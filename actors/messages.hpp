@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/actor_control_block.hpp>
@@ -413,11 +414,38 @@ struct agent_name {
   uuid room;
   std::string agent;
 };
+// What an actor's oldest piece of work waits for, told to whoever probes it.
+struct work_wait {
+  std::string_view on;     // a word that lives for ever; "": for nothing, or for what has its own bound
+  std::uint64_t piece = 0; // another one as soon as that has gone on
+  bool of_others = false;  // another actor owes it, which is judged first
+};
+struct probe_answer {
+  std::uint64_t messages = 0; // in the mailbox
+  std::uint64_t requests = 0; // not answered yet
+  work_wait work;
+};
+enum class child_state : std::uint8_t { running, stopping, backing_off, down };
 struct child_health {
   std::string name;
-  std::uint32_t restarts = 0;
+  child_state state = child_state::down;
+  std::uint32_t restarts = 0, recent = 0; // in all, and within the period
   std::string last_error;
-  bool running = false;
+  std::int64_t last_error_at = 0; // 0: never
+  std::uint64_t messages = 0;     // in the mailbox, as last seen
+  std::int64_t waited_ms = 0;     // how long the probe behind them waited, or waits
+  std::string waits_for;          // "": its work goes on
+  std::int64_t work_waits_ms = 0;
+};
+struct root_health {
+  std::uint32_t restarts_most = 0, period_seconds = 0; // of each child
+  std::vector<child_health> children;
+};
+struct nursery_health {
+  std::uint64_t living = 0, backing_off = 0;
+  std::uint64_t crashed = 0; // different ones, within the period
+  std::uint32_t crashed_most = 0, period_seconds = 0;
+  std::vector<child_health> children; // the troubled first
 };
 struct named_actor {
   std::string name;
@@ -452,7 +480,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::go_live)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watch_broken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::unwatch_room)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::agent_name)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::child_health)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::probe_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::root_health)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::nursery_health)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::nursery_sample)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::observed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::identity)

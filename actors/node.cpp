@@ -102,11 +102,17 @@ struct node::inside {
       o.time = svc->time;
       o.random = svc->random;
       o.counts = svc->counts;
+      o.how = supervision_of(*svc->settings, name, store_counts());
+      o.gave_up = options.gave_up;
       o.start = [this, start](caf::local_actor* of, const std::string& child, bool after_crash) {
         return caf::actor_cast<caf::strong_actor_ptr>(start(of, now.get(), child, after_crash));
       };
       return parent->spawn(nursery, std::move(o));
     });
+  }
+
+  [[nodiscard]] std::function<storage::counters()> store_counts() const {
+    return [db = options.db] { return db->count(); };
   }
 
   child_spec accounts_child();
@@ -127,6 +133,7 @@ struct node::inside {
   mutable std::mutex api_mutex; // of both
   tree_actor root;
   std::atomic<bool> ready{false};
+  std::atomic<std::uint64_t> looks{0}; // of the root at its children
   bool down = false;
 };
 
@@ -221,14 +228,16 @@ void node::inside::start() {
   o.children = children();
   o.time = options.time;
   o.random = random_fraction;
+  o.how = supervision_of(*options.settings, "", store_counts());
   o.gave_up = options.gave_up;
   o.counts = options.counts;
+  o.looked = [this] { ++looks; };
   o.before_start = [this](const tree_actor& r) { now.change([&](services& s) { s.root = r; }); };
   root = system.spawn(supervisor, std::move(o));
   // Answered once all children stand.
   caf::scoped_actor wait{system};
   wait->request(root, caf::infinite, tree_atom::value)
-      .receive([](const std::vector<child_health>&) {}, [](const caf::error&) {});
+      .receive([](const root_health&) {}, [](const caf::error&) {});
   ready = true;
 }
 
@@ -280,6 +289,8 @@ void node::observe(observed tell) {
 }
 
 bool node::ready() const { return inside_->ready; }
+
+std::uint64_t node::looks() const { return inside_->looks; }
 
 bool node::degraded() const { return inside_->options.db->count().writes_fail; }
 

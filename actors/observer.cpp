@@ -92,8 +92,8 @@ void observer_state::ask(std::size_t kind, const caf::strong_actor_ptr& who) {
   if (!under_way.emplace(address, probe{kind, svc->time->steady_ms()}).second) return;
   ++awaited;
   self->request(caf::actor_cast<caf::actor>(who), caf::infinite, probe_atom::value)
-      .then([this, address,
-             of = round](std::uint64_t messages) { answered(address, of, static_cast<double>(messages)); },
+      .then([this, address, of = round](
+                const probe_answer& what) { answered(address, of, static_cast<double>(what.messages)); },
             [this, address, of = round](const caf::error&) { answered(address, of, 0); });
 }
 

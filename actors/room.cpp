@@ -190,11 +190,21 @@ void room_state::went_down(const caf::down_msg& down) {
   }
 }
 
+// An end that the disk refuses waits for the disk, and that may take its time.
+work_wait room_state::waits_for() const {
+  if (!loaded) return {"its row to be read", loads};
+  if (!under_way.empty()) return {"a step to be stored", under_way.front().ticket};
+  if (!aside.empty()) return {"a read", aside.begin()->first};
+  if (!being_saved.empty()) return {"what was read to be stored", being_saved.begin()->first};
+  return {};
+}
+
 room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id) {
   end_on_exception(self, "room " + id.str());
   auto& s = self->state;
   s.svc = std::move(svc);
   s.id = id;
+  tells_of_work(self, [&s] { return s.waits_for(); });
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   s.start();
   return {

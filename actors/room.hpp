@@ -217,6 +217,7 @@ struct room_state {
   void tick(room_wake why);
   void wake_in(std::uint32_t ms, room_wake why);
   void went_down(const caf::down_msg& down);
+  [[nodiscard]] work_wait waits_for() const;
   template <class Fact>
   void tell(const Fact& fact);
 

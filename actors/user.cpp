@@ -112,6 +112,7 @@ void user_state::take_count(const waiting_read& read) {
 void user_state::count_waiting() {
   if (counting) return;
   counting = true;
+  ++counts;
   read_into(
       self, svc->store, caf::actor_cast<user_self>(self),
       [id = id](storage::reader& from) { return waiting_read{false, from.unfinished_of(id)}; },
@@ -148,6 +149,7 @@ void user_state::find_room(const uuid& room) {
             auto& found = rooms[room];
             found.asking = false;
             found.handle = std::move(handle);
+            ++rooms_found;
             self->monitor(found.handle);
             for (const auto ticket : found.tickets)
               send(found, ticket);
@@ -236,11 +238,19 @@ void user_state::tick_later() {
   self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
 }
 
+work_wait user_state::waits_for() const {
+  if (counting) return {"its questions to be counted", counts};
+  if (!under_way.empty())
+    return {"a command to be taken by its room", under_way.begin()->first + rooms_found, true};
+  return {};
+}
+
 user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shared_services svc, uuid id) {
   auto& s = self->state;
   end_on_exception(self, [&s] { return "user " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
+  tells_of_work(self, [&s] { return s.waits_for(); });
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   s.start();
   return {

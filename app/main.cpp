@@ -5,9 +5,9 @@
 #include <CLI/CLI.hpp>
 
 #include "app/backup.hpp"
-#include "app/control.hpp"
 #include "app/mailboxes.hpp"
 #include "app/serve.hpp"
+#include "app/tree.hpp"
 #include "app/users.hpp"
 #include "base/codes.hpp"
 #include "base/uuid.hpp"
@@ -162,9 +162,12 @@ int main(int argc, char** argv) {
 
   auto* tree = app.add_subcommand("tree", "Show the live supervision tree of the running server");
   add_options(tree);
+  bool tree_as_json = false;
+  tree->add_flag("--json", tree_as_json, "As JSON, with every actor that is not well and up to 1000 others");
   tree->callback([&] {
-    status =
-        with_settings(what, [](maru::config::settings s) { return maru::app::show_tree(s.server.data); });
+    status = with_settings(what, [&](const maru::config::settings& s) {
+      return maru::app::show_tree(s.server.data, tree_as_json);
+    });
   });
 
   maru::app::user_order order;

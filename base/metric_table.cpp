@@ -32,7 +32,7 @@ const metric_label actor{"actor",
                          {"store", "callers", "relay", "directory", "agents", "users", "rooms", "accounts",
                           "sessions", "scheduler", "api", "observer", "agent", "user", "room", "session",
                           "supervisor", "other"}};
-const metric_label reason{"reason", {"exception", "killed", "start", "other"}};
+const metric_label reason{"reason", {"exception", "killed", "start", "stuck", "other"}};
 metric_label burial_reasons() {
   metric_label out{"reason", {burials.begin(), burials.end()}};
   out.values.emplace_back("other");

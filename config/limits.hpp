@@ -166,17 +166,19 @@ inline constexpr std::uint32_t losses_without_wait =
     5; // with a whole process; from then on it may be the cause
 inline constexpr std::uint32_t loss_backoff_first_ms = 1'000;
 inline constexpr std::uint32_t loss_backoff_most_ms = 60'000;
-inline constexpr std::uint32_t restarts = 5; // of one child within restart_window_ms
-inline constexpr std::uint32_t restart_window_ms = 10'000;
-inline constexpr std::uint32_t restart_backoff_first_ms = 20;
-inline constexpr std::uint32_t restart_backoff_most_ms = 5'000;
+inline constexpr std::uint32_t restarts_of_one = 5;   // of one name in a nursery; then its longest wait
 inline constexpr std::uint32_t child_stop_ms = 2'000; // then it is killed
-inline constexpr std::size_t nursery_children_crashed =
-    100; // different ones within the window: not theirs alone
 inline constexpr std::size_t nursery_crashes_remembered = 4096; // of names not started again since
 inline constexpr std::size_t nursery_asks_waiting = 1024;       // for one name during its backoff
 inline constexpr std::size_t directory_asks_waiting = 65'536;   // for all names
-inline constexpr std::size_t tree_children = 1000;              // of one supervisor; the troubled come first
+inline constexpr std::uint32_t look_ms = 1'000; // between two looks of a supervisor at its children
+inline constexpr std::uint32_t looks_around =
+    10; // a nursery has looked at each child: thousands cost some ms
+inline constexpr std::uint32_t looks_in_vain_least = 2; // a machine that slept has missed one
+inline constexpr std::uint32_t looks_to_die =
+    5; // of one that is killed; then nothing but the process's end helps
+inline constexpr std::uint32_t given_up_ms = 600'000; // then the root ends by itself
+inline constexpr std::size_t tree_children = 1000;    // of one supervisor; the troubled come first
 
 // Signing in.
 inline constexpr std::size_t account_requests_under_way = 4096;

@@ -199,6 +199,42 @@ std::vector<option<settings>> make_people() {
   };
 }
 
+std::vector<option<settings>> make_supervision() {
+  using s = settings;
+  constexpr std::uint32_t a_day_seconds = 86'400;
+  std::vector<option<settings>> out;
+  const auto subtree = [&](std::string_view restarts, std::string_view period, auto at,
+                           std::string_view restarts_help, std::string_view period_help) {
+    out.push_back(
+        number<s>(restarts, [=](auto& o) -> auto& { return at(o).restarts; }, 1, a_million, restarts_help));
+    out.push_back(number<s>(
+        period, [=](auto& o) -> auto& { return at(o).period_seconds; }, 1, a_day_seconds, period_help));
+  };
+  subtree("supervision.root_restarts", "supervision.root_period_seconds", AT(supervision.root),
+          "How often one part of the server may fall within root_period_seconds and is started again; once "
+          "more, and the process ends with status 1.",
+          "The period of root_restarts.");
+  subtree("supervision.agents_restarts", "supervision.agents_period_seconds", AT(supervision.agents),
+          "How many different agents may fall within agents_period_seconds; one more, and all are started "
+          "anew.",
+          "The period of agents_restarts.");
+  subtree("supervision.users_restarts", "supervision.users_period_seconds", AT(supervision.users),
+          "The same for the actors of people.", "The period of users_restarts.");
+  subtree("supervision.rooms_restarts", "supervision.rooms_period_seconds", AT(supervision.rooms),
+          "The same for rooms.", "The period of rooms_restarts.");
+  subtree("supervision.sessions_restarts", "supervision.sessions_period_seconds", AT(supervision.sessions),
+          "The same for the sessions of devices.", "The period of sessions_restarts.");
+  out.push_back(number<s>("supervision.backoff_first_ms", AT(supervision.backoff_first_ms), 1, an_hour_ms,
+                          "The wait before what fell starts again; doubles with each fall."));
+  out.push_back(number<s>("supervision.backoff_most_ms", AT(supervision.backoff_most_ms), 1, an_hour_ms,
+                          "The longest such wait."));
+  out.push_back(number<s>("supervision.stuck_seconds", AT(supervision.stuck_seconds), 0, a_day_seconds,
+                          "How long an actor may answer nobody, or its work may stand still, before it is "
+                          "replaced; a thread that "
+                          "handles nothing for so long ends the process. 0: for ever."));
+  return out;
+}
+
 std::vector<option<provider_settings>> make_provider() {
   using p = provider_settings;
   constexpr std::string_view name_help = "What agents call it.";
@@ -297,8 +333,9 @@ std::string in_quotes(std::string_view s) {
 const std::vector<option<settings>>& plain_options() {
   static const auto all = [] {
     auto out = make_server();
-    for (auto& o : make_people())
-      out.push_back(std::move(o));
+    for (auto* more : {&make_people, &make_supervision})
+      for (auto& o : more())
+        out.push_back(std::move(o));
     return out;
   }();
   return all;
@@ -320,6 +357,7 @@ const std::vector<section>& sections() {
       {"storage", "Where everything durable is kept."},
       {"auth", "Accounts and their passwords."},
       {"limits", "What one user or one address may do. 0: no limit."},
+      {"supervision", "What falls is started again: how often, how soon, and who counts as stuck."},
       {"log", "What the server writes to its standard error."},
   };
   return all;

@@ -52,6 +52,21 @@ struct log_settings {
   std::string format = "text"; // text | json
 };
 
+// So many ends within the period are mended; one more is not.
+struct intensity {
+  std::uint32_t restarts = 5;
+  std::uint32_t period_seconds = 10;
+};
+
+struct supervision_settings {
+  intensity root; // of each child of the root
+  // Of different actors that the root's child of this name keeps.
+  intensity agents{100, 10}, users{100, 10}, rooms{100, 10}, sessions{100, 10};
+  std::uint32_t backoff_first_ms = 20;
+  std::uint32_t backoff_most_ms = 5000;
+  std::uint32_t stuck_seconds = 60; // 0: nobody is replaced for not answering
+};
+
 struct provider_settings {
   std::string name;
   std::string kind; // openai | demo
@@ -91,6 +106,7 @@ struct settings {
   storage_settings storage;
   auth_settings auth;
   limit_settings limits;
+  supervision_settings supervision;
   log_settings log;
   std::vector<provider_settings> providers;
   std::vector<agent_settings> agents;

@@ -212,6 +212,7 @@ counters sqlite_store::count() const {
   }
   const std::lock_guard guard(reads_mutex_);
   out.queued_reads = reads_.size();
+  out.reads = reads_taken_;
   return out;
 }
 
@@ -244,6 +245,7 @@ void sqlite_store::read_until_closed(connection& db) {
       }
       next = std::move(reads_.front());
       reads_.pop_front();
+      ++reads_taken_;
     }
     run_read(db, next);
   }
@@ -279,6 +281,7 @@ std::size_t sqlite_store::pump() {
   {
     const std::lock_guard guard(reads_mutex_);
     reads.swap(reads_);
+    reads_taken_ += reads.size();
   }
   for (const auto& what : reads)
     run_read(read_connections_.front(), what);

@@ -276,6 +276,7 @@ using read_failed = std::function<void(std::string)>;
 
 struct counters {
   std::uint64_t steps = 0, groups = 0, refused = 0, queued_steps = 0, queued_bytes = 0, queued_reads = 0;
+  std::uint64_t reads = 0;  // that were taken up
   bool writes_fail = false; // the disk took nothing of the last group
 };
 

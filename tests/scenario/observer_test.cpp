@@ -100,7 +100,7 @@ struct stuck_house {
     svc.root = w.rig().own(w.rig().system().spawn(
         [this](actors::tree_actor::pointer self, int) -> actors::tree_actor::behavior_type {
           actors::end_on_exception(self, "tree");
-          return {[](actors::tree_atom) { return std::vector<actors::child_health>{}; },
+          return {[](actors::tree_atom) { return actors::root_health{}; },
                   [this](actors::children_atom) { return stuck; }};
         },
         0));
@@ -119,7 +119,7 @@ struct stuck_house {
               },
               [kept](actors::due_atom) {
                 for (auto& p : std::exchange(*kept, {}))
-                  p.deliver(std::uint64_t{0});
+                  p.deliver(actors::probe_answer{});
               }};
     };
     return caf::actor_cast<caf::strong_actor_ptr>(w.rig().system().spawn(body, 0));

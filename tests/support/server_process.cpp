@@ -71,6 +71,8 @@ void server_process::begin_start() {
     words.emplace_back("--set");
     words.push_back(s);
   }
+  if (!options_.preload.empty())
+    words.insert(words.begin(), {"/usr/bin/env", "LD_PRELOAD=" + options_.preload});
   std::vector<char*> arguments;
   for (auto& w : words)
     arguments.push_back(w.data());

@@ -28,6 +28,7 @@ struct server_options {
   std::vector<std::string> agents{"maru", "second"};
   std::vector<std::string> set; // KEY=VALUE, over the rest
   std::filesystem::path data;   // "": in the directory of the process
+  std::string preload;          // a library that is loaded before all others; "": none
   bool on_socket_file = false;  // listens in that directory and on no port
 };
 

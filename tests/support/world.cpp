@@ -160,6 +160,8 @@ void world::add_nursery(std::vector<actors::child_spec>& to, const std::string& 
     o.time = now_.time;
     o.random = now_.random;
     o.counts = now_.counts;
+    o.how = actors::supervision_of(*now_.settings, name, [db = store_] { return db->count(); });
+    o.gave_up = [this](std::string why) { gave_up = std::move(why); };
     o.start = [this, start](caf::local_actor* of, const std::string& child,
                             bool after_crash) -> caf::strong_actor_ptr {
       if (!now_.settings) return nullptr;
@@ -240,6 +242,7 @@ void world::start() {
   o.children = children();
   o.time = now_.time;
   o.random = now_.random;
+  o.how = actors::supervision_of(*now_.settings, "", [db = store_] { return db->count(); });
   o.gave_up = [this](std::string why) { gave_up = std::move(why); };
   o.counts = now_.counts;
   now_.root =
@@ -382,8 +385,8 @@ std::vector<storage::dead_letter> world::dead() {
 }
 
 std::uint32_t world::restarts(const std::string& child) {
-  const auto health = rig_->ask_now<std::vector<actors::child_health>>(now_.root, actors::tree_atom::value);
-  for (const auto& c : health.value.value())
+  const auto health = rig_->ask_now<actors::root_health>(now_.root, actors::tree_atom::value);
+  for (const auto& c : health.value.value().children)
     if (c.name == child) return c.restarts;
   return 0;
 }
@@ -393,9 +396,9 @@ bool world::lives(const std::string& nursery, const std::string& child) {
                    : nursery == "agents" ? now_.agents
                    : nursery == "users"  ? now_.users
                                          : now_.sessions;
-  const auto health = rig_->ask_now<std::vector<actors::child_health>>(of, actors::tree_atom::value);
-  for (const auto& c : health.value.value())
-    if (c.name == child) return c.running;
+  const auto health = rig_->ask_now<actors::nursery_health>(of, actors::tree_atom::value);
+  for (const auto& c : health.value.value().children)
+    if (c.name == child) return c.state == actors::child_state::running;
   return false;
 }
 
