@@ -61,6 +61,14 @@ enum class burial : std::uint8_t {
 inline constexpr std::array<std::string_view, 4> burials{"poison", "expired", "refused", "budget_spent"};
 constexpr std::string_view word(burial why) { return burials[static_cast<std::size_t>(why)]; }
 
+// Whose mailboxes there are: the first part of a mailbox's name.
+enum class mailbox_kind : std::uint8_t {
+  agent, // questions to one agent of one room
+  room,  // what a room is to be told later
+};
+inline constexpr std::array<std::string_view, 2> mailbox_kinds{"agent", "room"};
+constexpr std::string_view word(mailbox_kind of) { return mailbox_kinds[static_cast<std::size_t>(of)]; }
+
 // WebSocket close codes; mirrored to the browser client by a test.
 enum class close_code : std::uint16_t {
   normal = 1000,

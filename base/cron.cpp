@@ -139,6 +139,19 @@ bool cron::on_day(unsigned month, unsigned day, unsigned weekday) const {
   return days_[day] || weekdays_[weekday];
 }
 
+std::uint32_t cron::shortest_gap_minutes() const {
+  constexpr std::uint32_t day = 24 * 60;
+  std::optional<std::uint32_t> first, last;
+  auto shortest = day;
+  for (std::uint32_t at = 0; at < day; ++at) {
+    if (!hours_[at / 60] || !minutes_[at % 60]) continue;
+    if (last) shortest = std::min(shortest, at - *last);
+    if (!first) first = at;
+    last = at;
+  }
+  return first ? std::min(shortest, day - *last + *first) : day;
+}
+
 std::optional<std::int64_t> cron::next(std::int64_t after_ms) const {
   const moment after{std::chrono::milliseconds{after_ms}};
   auto day = date::floor<date::days>(zone_->to_local(after));

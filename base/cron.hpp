@@ -29,6 +29,9 @@ public:
   // happens the first time; but what happens in every hour follows the hours as they pass.
   [[nodiscard]] std::optional<std::int64_t> next(std::int64_t after_ms) const;
 
+  // Between two times of day, the last and the first of the next day too, by the clock on the wall.
+  [[nodiscard]] std::uint32_t shortest_gap_minutes() const;
+
 private:
   [[nodiscard]] bool on_day(unsigned month, unsigned day, unsigned weekday) const;
 

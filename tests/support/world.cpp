@@ -189,8 +189,8 @@ std::vector<actors::child_spec> world::children() {
   add_nursery(all, "users", &actors::services::users, [this](parent p, text name, bool) {
     return p->spawn(actors::user, shared(), uuid::parse(name).value());
   });
-  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool) {
-    return p->spawn(actors::room, shared(), uuid::parse(name).value());
+  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool crashed) {
+    return p->spawn(actors::room, shared(), uuid::parse(name).value(), crashed);
   });
   add_child(all, "accounts", now_.accounts, [](parent p) { return p->spawn(nobody_revoked, 0); });
   add_nursery(all, "sessions", &actors::services::sessions, [this](parent p, text name, bool) {
