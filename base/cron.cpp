@@ -72,14 +72,18 @@ bool take_range(std::string_view text, const field& of, std::bitset<60>& to) {
 
 refusal wrong(const std::string& what) { return {code::invalid_field, "cron: " + what}; }
 
+refusal wrong(std::string_view text, const field& of) {
+  std::string out = "\"";
+  return wrong(out.append(text).append("\" is no ").append(of.name));
+}
+
 result<std::bitset<60>> parse_field(std::string_view text, const field& of) {
   std::bitset<60> out;
   auto rest = text;
   do
-    if (!take_range(take(rest, ','), of, out))
-      return wrong("\"" + std::string(text) + "\" is no " + std::string(of.name));
+    if (!take_range(take(rest, ','), of, out)) return wrong(text, of);
   while (!rest.empty());
-  if (text.ends_with(',')) return wrong("\"" + std::string(text) + "\" is no " + std::string(of.name));
+  if (text.ends_with(',')) return wrong(text, of);
   return out;
 }
 

@@ -285,6 +285,12 @@ void world::add_member(const uuid& room, const uuid& user) {
   commit(room, std::move(parts));
 }
 
+void world::remove_member(const uuid& room, const uuid& user) {
+  std::vector<storage::part> parts;
+  parts.emplace_back(storage::remove_member{room, user});
+  commit(room, std::move(parts));
+}
+
 device& world::connect(const uuid& user, std::optional<uuid> session, std::optional<uuid> family) {
   auto& d = dial(user, session, family);
   settle();
@@ -375,6 +381,10 @@ std::optional<storage::answer_row> world::answer(const uuid& id) {
 
 std::vector<storage::mailbox_entry> world::entries(const uuid& room, const std::string& agent) {
   return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room, agent), 1000); });
+}
+
+std::vector<storage::mailbox_entry> world::entries(const uuid& room) {
+  return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room), 1000); });
 }
 
 std::vector<storage::dead_letter> world::dead() {

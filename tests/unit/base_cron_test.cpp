@@ -140,3 +140,16 @@ TEST_CASE("what is no crontab line, or no zone, is refused with what is wrong", 
     CHECK(c.error().detail.starts_with("zone: "));
   }
 }
+
+TEST_CASE("the shortest gap between two turns is known beforehand, across midnight as well", "[base][cron]") {
+  const auto gap = [](const std::string& fields) {
+    return cron::parse(fields, "UTC")->shortest_gap_minutes();
+  };
+  CHECK(gap("* * * * *") == 1);
+  CHECK(gap("*/5 * * * *") == 5);
+  CHECK(gap("0 9 * * 1") == 24 * 60);
+  CHECK(gap("0,59 * * * *") == 1);
+  CHECK(gap("58 23 * * *") == 24 * 60);
+  CHECK(gap("0,57 0,23 * * *") == 3); // 23:57 and 00:00
+  CHECK(gap("0,7 9 * * *") == 7);
+}
