@@ -100,6 +100,10 @@ TEST_CASE("a scheduled message is posted at its time in its author's name, and i
   CHECK(a.listed().empty());
   CHECK(a.w.entries(a.room).empty());
   CHECK(a.w.violations().empty());
+  for (const auto kind : {mailbox_kind::agent, mailbox_kind::room}) {
+    CHECK(a.w.counts->value(metric::mailbox_enqueued, static_cast<std::size_t>(kind)) == 1);
+    CHECK(a.w.counts->value(metric::mailbox_handled, static_cast<std::size_t>(kind)) == 1);
+  }
 }
 
 TEST_CASE("a resent schedule is the first one, and another under its id is a conflict",
