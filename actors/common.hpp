@@ -98,12 +98,19 @@ std::string name_of(const person& by);
 std::string child_name(const agent_name& of);
 std::optional<agent_name> agent_name_of(const std::string& child_name);
 
-// What an agent's mailbox holds.
+// What an agent's mailbox holds, and a room's.
 inline constexpr auto question_kind = "question";
+inline constexpr auto scheduled_kind = "scheduled_message";
 
-// The mailbox of an agent in a room, and back.
+// The mailbox of an agent in a room, that of a room, and back.
 std::string mailbox_of(const uuid& room, const std::string& agent);
+std::string mailbox_of(const uuid& room);
 std::optional<agent_name> agent_of(const std::string& mailbox);
+std::optional<uuid> room_of(const std::string& mailbox);
+
+// Of a metric that counts by kind of mailbox.
+void count_entries(metrics& counts, metric what, mailbox_kind of, std::uint64_t n = 1);
+void count_burial(metrics& counts, mailbox_kind of, std::string_view reason);
 
 // As it came over a socket or by HTTP; the room it is for is not part of it.
 template <class In>

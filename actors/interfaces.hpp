@@ -82,6 +82,14 @@ using room_actor = caf::typed_actor<
     caf::reacts_to<std::uint64_t, room_client, person, retry_answer>,
     // The same for the operator, out of the dead letters.
     caf::reacts_to<std::uint64_t, room_client, requeue_answer>,
+    // Keeps a message for later, and drops it for its author or the room's owner; command_done to the client.
+    caf::reacts_to<std::uint64_t, room_client, person, schedule_message>,
+    caf::reacts_to<std::uint64_t, room_client, person, cancel_scheduled>,
+    // The operator drops it, or takes it out of the dead letters.
+    caf::reacts_to<std::uint64_t, room_client, cancel_scheduled>,
+    caf::reacts_to<std::uint64_t, room_client, requeue_scheduled>,
+    // The sweeper found that something in its mailbox is due.
+    caf::reacts_to<caf::atom_constant<caf::atom("due")>>,
     // A person's device opens the room: room_snapshot to the subscriber, frames to the relay from then on.
     caf::reacts_to<std::uint64_t, room_subscriber, person, relay_actor>,
     // Nobody behind this relay watches any more.
@@ -123,6 +131,8 @@ using user_actor = caf::typed_actor<
     caf::reacts_to<std::uint64_t, room_client, person, uuid, post_message>,
     caf::reacts_to<std::uint64_t, room_client, person, uuid, stop_answer>,
     caf::reacts_to<std::uint64_t, room_client, person, uuid, retry_answer>,
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, schedule_message>,
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, cancel_scheduled>,
     // From rooms.
     caf::reacts_to<command_done>,
     // A device of this family connects: ok, or why not.
@@ -140,8 +150,9 @@ using directory_actor =
                      caf::replies_to<caf::atom_constant<caf::atom("user")>, uuid>::with<user_actor>,
                      caf::replies_to<caf::atom_constant<caf::atom("session")>, uuid>::with<session_actor>,
                      caf::replies_to<agent_name>::with<agent_actor>,
-                     // Entries of this agent are due: it is told, and activated if need be.
-                     caf::reacts_to<agent_name, bool>>;
+                     // Entries of this agent, or this room, are due: it is told, and activated if need be.
+                     caf::reacts_to<caf::atom_constant<caf::atom("due")>, agent_name>,
+                     caf::reacts_to<caf::atom_constant<caf::atom("due")>, uuid>>;
 
 using due_atom = caf::atom_constant<caf::atom("due")>;
 using room_atom = caf::atom_constant<caf::atom("room")>;

@@ -102,6 +102,27 @@ struct requeue_answer {
   uuid answer;
 };
 
+// To be posted later, in the name of whoever sends this.
+struct schedule_message {
+  std::string id;
+  uuid key;
+  std::string text;
+  bool ask_room = true;
+  std::vector<std::string> agents;
+  std::int64_t at = 0; // unix ms; 0: as `cron` says
+  std::string cron, zone;
+  refusal if_new; // as of a message
+};
+
+struct cancel_scheduled {
+  uuid schedule;
+};
+
+// Out of the dead letters, for the operator: it is due at once.
+struct requeue_scheduled {
+  uuid schedule;
+};
+
 // How a command ended. Sent once it is on disk, or refused.
 struct command_done {
   std::uint64_t ticket = 0;
@@ -145,6 +166,18 @@ auto inspect(I& f, retry_answer& x) {
 template <class I>
 auto inspect(I& f, requeue_answer& x) {
   return f(x.answer);
+}
+template <class I>
+auto inspect(I& f, schedule_message& x) {
+  return f(x.id, x.key, x.text, x.ask_room, x.agents, x.at, x.cron, x.zone, x.if_new);
+}
+template <class I>
+auto inspect(I& f, cancel_scheduled& x) {
+  return f(x.schedule);
+}
+template <class I>
+auto inspect(I& f, requeue_scheduled& x) {
+  return f(x.schedule);
 }
 template <class I>
 auto inspect(I& f, command_done& x) {

@@ -204,9 +204,8 @@ std::vector<child_spec> node::inside::children() {
                        }));
   }
   all.push_back(many("rooms", &services::rooms,
-                     [](caf::local_actor* p, const shared_services& s, const std::string& name, bool) {
-                       return p->spawn(room, s, uuid::parse(name).value());
-                     }));
+                     [](caf::local_actor* p, const shared_services& s, const std::string& name,
+                        bool crashed) { return p->spawn(room, s, uuid::parse(name).value(), crashed); }));
   // Sessions rest on it: what it told nobody when it fell, they ask for again.
   all.push_back(accounts_child());
   if (whole) {

@@ -12,6 +12,7 @@ namespace maru::actors {
 
 void room_state::start() {
   life = static_cast<std::uint64_t>(svc->random() * static_cast<double>(1ULL << 53));
+  began_at = svc->time->unix_ms();
   load();
 }
 
@@ -23,9 +24,9 @@ void room_state::load() {
   read_into(
       self, svc->store, caf::actor_cast<room_self>(self),
       [room = id, number, commands](storage::reader& from) {
-        return room_read{number, "", from.image(room, commands)};
+        return room_read{number, "", from.image(room, commands), from.entry_heads(mailbox_of(room))};
       },
-      [number](std::string why) { return room_read{number, std::move(why), {}}; }, svc->under(id));
+      [number](std::string why) { return room_read{number, std::move(why), {}, {}}; }, svc->under(id));
 }
 
 void room_state::take_image(room_read& read) {
@@ -44,6 +45,7 @@ void room_state::take_image(room_read& read) {
   if (!std::exchange(watched, true))
     wake_in(missing ? limits::room_missing_ms : limits::room_idle_ms, room_wake::idle);
   if (read.image) take_row(*read.image);
+  take_entries(read.entries);
   let_in();
 }
 
@@ -74,6 +76,7 @@ void room_state::let_in() {
     request(std::move(r));
   for (auto& r : std::exchange(held, {}))
     request(std::move(r));
+  if (std::exchange(due_waits, false)) due();
 }
 
 // What this life knows of running answers is newer than what the store has.
@@ -199,12 +202,14 @@ work_wait room_state::waits_for() const {
   return {};
 }
 
-room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id) {
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id,
+                              bool after_crash) {
   end_on_exception(self, "room " + id.str());
   auto& s = self->state;
   s.svc = std::move(svc);
   s.id = id;
   tells_of_work(self, [&s] { return s.waits_for(); });
+  s.after_crash = after_crash;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   s.start();
   return {
@@ -220,6 +225,19 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
       [&s](std::uint64_t ticket, const room_client& from, const requeue_answer& what) {
         s.request(retry_request{{}, {{}, {}, what.answer, {}, {}}, {{ticket, from}}, true});
       },
+      [&s](std::uint64_t ticket, const room_client& from, person& by, schedule_message& what) {
+        s.request(schedule_request{std::move(by), std::move(what), {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, person& by, const cancel_scheduled& what) {
+        s.request(cancel_request{std::move(by), what.schedule, {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, const cancel_scheduled& what) {
+        s.request(cancel_request{{}, what.schedule, {{ticket, from}}, true});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, const requeue_scheduled& what) {
+        s.request(revive_request{what.schedule, {{ticket, from}}});
+      },
+      [&s](due_atom) { s.due(); },
       [&s](std::uint64_t ticket, const room_subscriber& from, const person& by, const relay_actor& relay) {
         ++s.busy;
         s.subscribe(ticket, from, by, relay);
@@ -247,6 +265,8 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
       [&s](const taken_read& read) { s.take_taken(read); },
       [&s](ended_read& read) { s.take_end(read); },
       [&s](retried_read& read) { s.take_retried(read); },
+      [&s](schedule_read& read) { s.take_schedule(read); },
+      [&s](due_read& read) { s.take_due(read); },
       [&s](const room_tick& tick) { s.tick(tick.why); },
   };
 }

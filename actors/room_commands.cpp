@@ -36,6 +36,9 @@ void room_state::request(room_request what) {
   if (auto* s = std::get_if<stop_request>(&what)) return stop(std::move(*s));
   if (auto* f = std::get_if<finish_request>(&what)) return finish(std::move(*f));
   if (auto* r = std::get_if<retry_request>(&what)) return retry(std::move(*r));
+  if (auto* s = std::get_if<schedule_request>(&what)) return schedule(std::move(*s));
+  if (auto* c = std::get_if<cancel_request>(&what)) return cancel(std::move(*c));
+  if (auto* r = std::get_if<revive_request>(&what)) return revive(std::move(*r));
   note(std::get<note_request>(std::move(what)));
 }
 
@@ -224,19 +227,23 @@ void room_state::order(post_request what) {
   if (message.parent_is == parent_rule::newest) parent = tail;
 
   ordered o;
-  o.key = command_key{what.by.id, message.key};
-  o.mark = mark_of(message, agents_meant(message), parent.value_or(uuid{}));
   o.event = next_event("message", "user", what.by.id, what.by.name);
   const auto now = svc->time->unix_ms();
   for (const auto& a : *agents)
     o.answers.push_back({uuid::v7(now), a});
-  o.event.data = event_data::message(message, parent, o.answers);
+  o.event.data = event_data::message(message, parent, o.answers, what.of);
   tail = o.event.id;
   know(o.event.id);
 
   std::vector<storage::part> parts;
-  parts.push_back(storage::record_command{
-      {id, what.by.id, message.key, o.mark, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
+  if (what.of) {
+    take_turn(*what.of, o, parts);
+  } else {
+    o.key = command_key{what.by.id, message.key};
+    o.mark = mark_of(message, agents_meant(message), parent.value_or(uuid{}));
+    parts.push_back(storage::record_command{
+        {id, what.by.id, message.key, o.mark, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
+  }
   parts.push_back(storage::append_event{
       row_of(o.event, parent, message.has_reply_to ? std::optional(message.reply_to) : std::nullopt)});
   for (const auto& a : o.answers)

@@ -20,19 +20,28 @@ bool same_command(const ordered& what, const std::string& taken) {
 } // namespace
 
 std::vector<waiter>* waiters_of(room_request& what) {
-  if (auto* p = std::get_if<post_request>(&what)) return &p->waiters;
-  if (auto* s = std::get_if<stop_request>(&what)) return &s->waiters;
   if (auto* n = std::get_if<note_request>(&what)) return &n->stop.waiters;
-  if (auto* r = std::get_if<retry_request>(&what)) return &r->waiters;
-  return nullptr;
+  return std::visit(
+      [](auto& w) -> std::vector<waiter>* {
+        if constexpr (requires { w.waiters; }) return &w.waiters;
+        return nullptr;
+      },
+      what);
 }
 
 std::uint32_t& tries_of(room_request& what) {
   if (auto* n = std::get_if<note_request>(&what)) return n->stop.tries;
-  if (auto* p = std::get_if<post_request>(&what)) return p->tries;
-  if (auto* s = std::get_if<stop_request>(&what)) return s->tries;
-  if (auto* r = std::get_if<retry_request>(&what)) return r->tries;
-  return std::get<finish_request>(what).tries;
+  return std::visit(
+      [](auto& w) -> std::uint32_t& {
+        if constexpr (requires { w.tries; }) return w.tries;
+        std::abort(); // a note, above
+      },
+      what);
+}
+
+bool is_due_entry(const room_request& what) {
+  const auto* post = std::get_if<post_request>(&what);
+  return std::holds_alternative<shelve_request>(what) || (post != nullptr && post->of);
 }
 
 event_fact room_state::next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
@@ -75,9 +84,7 @@ void room_state::committed(commit_done& done) {
 }
 
 void room_state::publish(ordered& what) {
-  if (what.event.seq > 0) {
-    tell_event(what.event);
-  }
+  if (what.event.seq > 0) tell_event(what.event, !is_due_entry(what.what));
   taken_command how{what.mark, what.event.seq, what.event.id, what.answers};
   if (const auto* p = std::get_if<post_request>(&what.what)) {
     publish_asked(what, what.event.id, p->by.id);
@@ -88,9 +95,12 @@ void room_state::publish(ordered& what) {
   } else if (const auto* n = std::get_if<note_request>(&what.what)) {
     how.seq = n->seq;
     how.event = n->event;
+  } else if (what.entry) {
+    how.event = *what.entry;
   } else {
     publish_end(what);
   }
+  if (what.entry) entry_changed(what);
   if (const auto* waiters = waiters_of(what.what)) accept(*waiters, how, false);
   if (what.key) remember(*what.key, std::move(how));
 }
@@ -113,6 +123,7 @@ void room_state::publish_asked(const ordered& what, const uuid& question, const 
     tell(live.fact);
     wake(a.agent, {a.answer, question, first ? 1U : 0U, true, what.expires_at, asker});
   }
+  count_entries(*svc->counts, metric::mailbox_enqueued, mailbox_kind::agent, what.answers.size());
 }
 
 void room_state::publish_end(ordered& what) {
@@ -133,6 +144,7 @@ void room_state::publish_end(ordered& what) {
 void room_state::count_end_of(const live_answer& live, const room_request& what) {
   auto& counts = *svc->counts;
   std::string_view how = "stopped";
+  std::string_view buried; // why; "": it is not
   if (const auto* finished = std::get_if<finish_request>(&what)) {
     const auto& end = finished->how;
     how = end.how == ending::answered ? std::string_view{"answered"} : end.reason;
@@ -141,8 +153,12 @@ void room_state::count_end_of(const live_answer& live, const room_request& what)
       counts.add_at(metric::answer_tokens, static_cast<std::size_t>(token_kind::completion),
                     end.completion_tokens);
     }
-    if (!end.bury.empty()) counts.add_at(metric::mailbox_buried, counts.at(metric::mailbox_buried, end.bury));
+    buried = end.bury;
   }
+  if (!buried.empty())
+    count_burial(counts, mailbox_kind::agent, buried);
+  else
+    count_entries(counts, metric::mailbox_handled, mailbox_kind::agent);
   counts.add_at(metric::answers, counts.at(metric::answers, how));
   if (live.asked_at > 0) counts.observe(metric::answer_seconds, seconds_since(live));
 }
@@ -228,6 +244,7 @@ void room_state::taken_before(ordered& what, const storage::outcome& how) {
 }
 
 void room_state::order_anew(ordered& what, const std::string& why) {
+  if (is_due_entry(what.what)) return; // it is found again by the next sweep
   if (++tries_of(what.what) <= limits::room_redo_most) {
     redo.push_back(std::move(what.what));
     return;
@@ -238,6 +255,7 @@ void room_state::order_anew(ordered& what, const std::string& why) {
 
 // Ends are not refused: they wait until the disk takes them.
 void room_state::refuse_all(room_request& what, const refusal& why) {
+  if (is_due_entry(what)) return;
   if (const auto* waiters = waiters_of(what)) return refuse(*waiters, why);
   later.push_back(std::get<finish_request>(std::move(what)));
   if (later.size() == 1) wake_in(limits::commit_again_ms, room_wake::redo);
@@ -253,6 +271,9 @@ void room_state::read_again() {
   for (auto& [answer, list] : stops)
     for (auto& s : list)
       redo.emplace_back(std::move(s));
+  for (auto& [entry, list] : std::exchange(cancels_waiting, {}))
+    for (auto& c : list)
+      redo.emplace_back(std::move(c));
   load();
 }
 

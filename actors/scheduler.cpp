@@ -18,7 +18,10 @@ scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<sched
       [self, svc, &s](const sweep_read& read) {
         s.reading = false;
         for (const auto& mailbox : read.mailboxes)
-          if (auto name = agent_of(mailbox)) self->send(svc->directory, std::move(*name), true);
+          if (auto agent = agent_of(mailbox))
+            self->send(svc->directory, due_atom::value, std::move(*agent));
+          else if (const auto room = room_of(mailbox))
+            self->send(svc->directory, due_atom::value, *room);
         self->delayed_send(self, std::chrono::milliseconds(limits::sweep_ms), sweep_atom::value);
       },
       [self, svc, &s](sweep_atom) {

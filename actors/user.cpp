@@ -11,12 +11,17 @@
 namespace maru::actors {
 namespace {
 
-// What may ask an agent, and so is held to the limits; a stop always goes through.
-bool may_ask(const user_command& what) { return !std::holds_alternative<stop_answer>(what.what); }
+// What ends something always goes through; the rest is held to the rate.
+bool ends_something(const user_command& what) {
+  return std::holds_alternative<stop_answer>(what.what) ||
+         std::holds_alternative<cancel_scheduled>(what.what);
+}
 
+// Now; what is scheduled asks when its turn comes.
 bool asks(const user_command& what) {
   const auto* post = std::get_if<post_message>(&what.what);
-  return post != nullptr ? post->ask_room || !post->agents.empty() : may_ask(what);
+  return post != nullptr ? post->ask_room || !post->agents.empty()
+                         : std::holds_alternative<retry_answer>(what.what);
 }
 
 // How a new one is to be refused, or one that asks an agent; what was taken before is not.
@@ -50,7 +55,7 @@ void user_state::command(user_command what) {
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
                   {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
-  if (!may_ask(what)) return forward(std::move(what));
+  if (ends_something(what)) return forward(std::move(what));
   // A resend of what was taken is answered all the same: the room knows.
   if (!within_rate()) {
     const auto per_minute = svc->settings->limits.messages_per_minute_per_user;
@@ -261,6 +266,12 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shar
       },
       [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
            retry_answer& what) { s.command({ticket, client, std::move(by), room, std::move(what), false}); },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
+           schedule_message& what) {
+        s.command({ticket, client, std::move(by), room, std::move(what), false});
+      },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
+           cancel_scheduled& what) { s.command({ticket, client, std::move(by), room, what, false}); },
       [&s](command_done& how) { s.done(how); },
       [&s](const session_actor& session, const uuid& family) { return s.join(session, family); },
       [&s](std::string& name) { s.renamed = std::move(name); },

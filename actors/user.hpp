@@ -25,7 +25,7 @@ struct user_command {
   room_client client;
   person by;
   uuid room;
-  std::variant<post_message, stop_answer, retry_answer> what;
+  std::variant<post_message, stop_answer, retry_answer, schedule_message, cancel_scheduled> what;
   bool question = false;
 };
 

@@ -39,6 +39,7 @@ metric_label burial_reasons() {
   return out;
 }
 const metric_label dead = burial_reasons();
+const metric_label mailbox{"mailbox", {mailbox_kinds.begin(), mailbox_kinds.end()}};
 const metric_label failure{
     "reason", {"none", "conflict", "duplicate", "fenced", "full", "overloaded", "unavailable", "fatal"}};
 const metric_label kind{"kind", {"http", "ws", "sse"}};
@@ -128,21 +129,42 @@ void add_actors(table& to) {
 void add_mailboxes(table& to) {
   to.insert(to.end(), {{metric::mailbox_entries,
                         "maru_mailbox_entries",
-                        "Entries in all durable mailboxes",
+                        "Entries in all durable mailboxes, by kind of mailbox",
                         type::gauge,
                         read,
-                        {},
+                        {mailbox},
                         {}},
                        {metric::mailbox_oldest_due,
                         "maru_mailbox_oldest_due_seconds",
                         "How long the entry that is due longest has been due; 0 when none is",
                         type::gauge,
                         read,
-                        {},
+                        {mailbox},
+                        {}},
+                       {metric::mailbox_enqueued,
+                        "maru_mailbox_enqueued_total",
+                        "Entries taken, turns of what is repeated included",
+                        type::counter,
+                        !read,
+                        {mailbox},
+                        {}},
+                       {metric::mailbox_handled,
+                        "maru_mailbox_handled_total",
+                        "Entries that had their effect",
+                        type::counter,
+                        !read,
+                        {mailbox},
+                        {}},
+                       {metric::mailbox_postponed,
+                        "maru_mailbox_postponed_total",
+                        "Due entries put off because there was no place for what they ask",
+                        type::counter,
+                        !read,
+                        {mailbox},
                         {}},
                        {metric::mailbox_failures,
                         "maru_mailbox_failures_total",
-                        "Entries whose agent crashed over them",
+                        "Entries whose owner crashed over them",
                         type::counter,
                         !read,
                         {},
@@ -163,10 +185,10 @@ void add_mailboxes(table& to) {
                         {}},
                        {metric::mailbox_buried,
                         "maru_mailbox_buried_total",
-                        "Entries that became dead letters, by reason",
+                        "Entries that became dead letters, by kind of mailbox and reason",
                         type::counter,
                         !read,
-                        {dead},
+                        {mailbox, dead},
                         {}}});
 }
 

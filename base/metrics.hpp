@@ -31,10 +31,13 @@ enum class metric : std::uint8_t {
 
   mailbox_entries,
   mailbox_oldest_due,
+  mailbox_enqueued, // mailbox_kind, as those above and the next two
+  mailbox_handled,
+  mailbox_postponed,
   mailbox_failures,
   mailbox_losses,
   mailbox_dead_letters,
-  mailbox_buried,
+  mailbox_buried, // mailbox_kind, reason
 
   store_steps,
   store_refused, // storage::failure

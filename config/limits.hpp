@@ -49,6 +49,19 @@ inline constexpr std::size_t event_bytes_around_text = 1024; // ids, usage and n
 inline constexpr std::uint32_t minute_ms = 60'000; // the rates' unit
 inline constexpr std::int64_t day_ms = 86'400'000; // the unit of refresh tokens' lives
 
+// What is scheduled: posted later, once or again and again.
+inline constexpr std::size_t scheduled_per_room = 100;    // its mailbox: read whole when the room starts
+inline constexpr std::size_t scheduled_per_person = 50;   // in all rooms; each may call models for ever
+inline constexpr std::uint32_t scheduled_gap_minutes = 5; // the shortest between two turns: models cost
+inline constexpr std::int64_t scheduled_ahead_ms = 366 * day_ms; // what is further away is mostly a slip
+inline constexpr std::int64_t scheduled_late_ms = 60'000; // a clock that is slow, a request that took long
+inline constexpr std::size_t cron_chars = 200;
+inline constexpr std::size_t time_chars = 64;       // of a point in time, as text
+inline constexpr std::size_t zone_chars = 64;       // the longest of the IANA database has 32
+inline constexpr std::size_t scheduled_at_once = 8; // read and ordered in one go; each up to 256 kB of text
+inline constexpr std::uint32_t postponed_first_ms = 1'000; // then as long again as it is late already
+inline constexpr std::uint32_t postponed_most_ms = 60'000;
+
 // What may wait inside.
 inline constexpr std::size_t room_commits_under_way = 4096; // posts of one room between order and disk
 inline constexpr std::size_t room_answers_unfinished = 512; // each holds its text in memory

@@ -83,6 +83,7 @@ mailbox_entry entry_of(const query& q) {
   out.expires_at = q.maybe_integer(7);
   out.failures = q.small(8);
   out.losses = q.small(9);
+  out.owner = q.maybe_id(10);
   return out;
 }
 

@@ -7,12 +7,16 @@ export const first_words = (text) => text.replace(/^[\s#>*-]+/, "").split("\n")[
 
 export const name_of = (user) => user.display_name || user.username;
 
-function time_of(at) {
+function shown_time(at) {
   const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return element("time");
+  if (Number.isNaN(date.getTime())) return "";
   const today = date.toDateString() === new Date().toDateString();
-  const shown = date.toLocaleString(language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
-  return element("time", { datetime: at }, shown);
+  return date.toLocaleString(language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+}
+
+function time_of(at) {
+  const shown = shown_time(at);
+  return element("time", shown ? { datetime: at } : {}, shown);
 }
 
 // In the order of the screen: events by seq, an answer beneath its question, what is not acked yet at the end.
@@ -29,7 +33,7 @@ export function items_of(link) {
   for (const e of room.events) {
     if (e.kind.startsWith("answer")) put(e.data.question, ended_answer(e), main);
     else if (e.kind === "message") main.push(message(e, link.account.user.id));
-    else if (e.kind === "system" && e.data.text) main.push({ key: `event ${e.id}`, kind: "line", text: e.data.text });
+    else if (e.kind === "system") main.push(...told_by_system(e));
   }
   for (const a of room.answers.values()) put(a.question, live_answer(link, a), rest);
   for (const item of main) if (item.kind === "mine") offer_retry(link, beneath.get(item.event) ?? []);
@@ -38,6 +42,13 @@ export function items_of(link) {
   const unsent = link.outbox.of_room(room.id).filter((e) => e.command.type === "send" && !mine.has(e.command.id));
   const user = link.account.user;
   return [...said, ...rest, ...[...room.acked.values()].map((e) => waiting(e, user, true)), ...unsent.map((e) => waiting(e, user))];
+}
+
+function told_by_system(e) {
+  const d = e.data;
+  const text = d.code === "not_sent" ? t("later_failed", { name: d.author?.name, at: shown_time(d.scheduled?.at), why: why(d.reason?.code ?? "") })
+    : d.text;
+  return text ? [{ key: `event ${e.id}`, kind: "line", text }] : [];
 }
 
 // By agent, as they were asked; those of one agent in the order in which they came.
@@ -61,7 +72,7 @@ function message(e, me) {
     // The same place on the screen before and after the ack.
     key: own && e.data.client_id ? `message ${e.data.client_id}` : `event ${e.id}`,
     kind: own ? "mine" : "theirs", event: e.id, asked: e.data.answers ?? [], name: e.author?.name ?? "", at: e.at,
-    text: e.data.text ?? "", note: e.data.erased ? t("erased") : "",
+    text: e.data.text ?? "", note: e.data.erased ? t("erased") : e.data.scheduled ? t("was_scheduled") : "",
   };
 }
 

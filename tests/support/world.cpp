@@ -191,8 +191,8 @@ std::vector<actors::child_spec> world::children() {
   add_nursery(all, "users", &actors::services::users, [this](parent p, text name, bool) {
     return p->spawn(actors::user, shared(), uuid::parse(name).value());
   });
-  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool) {
-    return p->spawn(actors::room, shared(), uuid::parse(name).value());
+  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool crashed) {
+    return p->spawn(actors::room, shared(), uuid::parse(name).value(), crashed);
   });
   add_child(all, "accounts", now_.accounts, [](parent p) { return p->spawn(nobody_revoked, 0); });
   add_nursery(all, "sessions", &actors::services::sessions, [this](parent p, text name, bool) {
@@ -288,6 +288,12 @@ void world::add_member(const uuid& room, const uuid& user) {
   commit(room, std::move(parts));
 }
 
+void world::remove_member(const uuid& room, const uuid& user) {
+  std::vector<storage::part> parts;
+  parts.emplace_back(storage::remove_member{room, user});
+  commit(room, std::move(parts));
+}
+
 device& world::connect(const uuid& user, std::optional<uuid> session, std::optional<uuid> family) {
   auto& d = dial(user, session, family);
   settle();
@@ -378,6 +384,10 @@ std::optional<storage::answer_row> world::answer(const uuid& id) {
 
 std::vector<storage::mailbox_entry> world::entries(const uuid& room, const std::string& agent) {
   return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room, agent), 1000); });
+}
+
+std::vector<storage::mailbox_entry> world::entries(const uuid& room) {
+  return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room), 1000); });
 }
 
 std::vector<storage::dead_letter> world::dead() {
