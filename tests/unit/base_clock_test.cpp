@@ -1,6 +1,7 @@
 #include "base/clock.hpp"
 #include "tests/support/catch.hpp"
 
+using maru::parse_rfc3339;
 using maru::rfc3339;
 
 TEST_CASE("a time is written in UTC with milliseconds", "[base][clock]") {
