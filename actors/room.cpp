@@ -214,7 +214,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
   s.start();
   return {
       [&s](std::uint64_t ticket, const room_client& from, person& by, post_message& what) {
-        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}, false, {}});
+        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}, false, {}, 0, {}});
       },
       [&s](std::uint64_t ticket, const room_client& from, person& by, stop_answer& what) {
         s.request(stop_request{std::move(by), std::move(what), {{ticket, from}}});
