@@ -330,6 +330,9 @@ void load(world& w, std::size_t round) {
   w.call(bob, actors::api::get_room{room});
   w.end_child("relay");
   w.advance(30'000);
+  w.watch(room).send(room, "and after the fall");
+  w.settle();
+  w.model().last().finish();
   for (auto& d : w.devices)
     d->lose();
   w.settle();
