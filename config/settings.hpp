@@ -41,7 +41,7 @@ struct limit_settings {
   std::uint32_t connections_per_user = 50;
   std::uint32_t messages_per_minute_per_user = 120;
   std::uint32_t questions_waiting_per_user = 100;
-  std::uint32_t calls_per_user = 32;
+  std::uint32_t calls_per_user = 100;
   std::uint32_t requests_per_minute_per_address = 1200;
   std::uint32_t signups_per_minute_per_address = 20;
   std::uint32_t question_expires_seconds = 0; // 0: never
