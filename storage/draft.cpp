@@ -26,11 +26,14 @@ constexpr std::size_t copied_at_once_bytes = 1U << 20U;
 
 std::string stem_of(const fs::path& for_whom) { return for_whom.filename().string() + ".partial-"; }
 
-// Nobody holds the lock of a leftover.
+// Nobody holds the lock of a leftover. What SQLite was writing into it may have a journal beside it.
 void remove_leftover(const fs::path& file) {
   const int fd = ::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return;
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(file.c_str());
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    ::unlink((file.string() + "-journal").c_str());
+    ::unlink(file.c_str());
+  }
   ::close(fd);
 }
 

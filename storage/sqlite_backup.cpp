@@ -3,6 +3,7 @@
 #include "storage/draft.hpp"
 #include "storage/folder.hpp"
 #include "storage/sqlite_file.hpp"
+#include "storage/sqlite_log_check.hpp"
 #include "storage/sqlite_schema.hpp"
 #include "storage/sqlite_statement.hpp"
 
@@ -59,7 +60,7 @@ bool close_up(const fs::path& database) {
 void replace(draft& copy, const fs::path& database, const fs::path& kept) {
   copy.sync();
   const bool empty = fs::file_size(database) == 0; // nothing was ever in it, or it was cut
-  const bool whole = !empty && !has_foreign_log(database) && close_up(database);
+  const bool whole = !empty && objection_to_log(database).empty() && close_up(database);
   if (!whole && fs::exists(log_of(database))) fs::rename(log_of(database), log_of(kept));
   fs::remove(log_of(database));
   fs::remove(database.string() + "-shm");

@@ -1,10 +1,8 @@
 #include "storage/sqlite_file.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
-#include <fstream>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "storage/folder.hpp"
+#include "storage/sqlite_log_check.hpp"
 #include "storage/store.hpp"
 
 namespace maru::storage::sqlite {
@@ -93,23 +92,10 @@ void refuse_lost(const std::filesystem::path& database, bool marked) {
     throw open_error{"the database " + database.string() +
                      " is gone or empty, though there was one: put it " +
                      "back, or a backup by `maru restore`; to begin anew, remove " + database.string() + "*"};
-  if (has_foreign_log(database))
-    throw open_error{
-        log_of(database).string() + " is the log of another database: it was left when " + database.string() +
-        " was put there by hand. Remove it to go on with what was put there; " + "`maru restore` does both"};
+  if (const auto why = objection_to_log(database); !why.empty()) throw open_error{why};
 }
 
 } // namespace
-
-std::filesystem::path log_of(const std::filesystem::path& database) { return database.string() + "-wal"; }
-
-// Two bytes of its head say how a database was last written; a copy by `maru backup` says: without a log.
-bool has_foreign_log(const std::filesystem::path& database) {
-  if (size_of(database) == 0 || size_of(log_of(database)) == 0) return false;
-  std::array<char, 20> head{};
-  std::ifstream(database, std::ios::binary).read(head.data(), head.size());
-  return head[18] == 1 && head[19] == 1;
-}
 
 file_lock::file_lock(const std::filesystem::path& database, use what) {
   if (database.empty() || !database.has_filename())

@@ -10,15 +10,10 @@
 
 namespace maru::storage::sqlite {
 
-std::filesystem::path log_of(const std::filesystem::path& database);
-
-// A log with content beside a database that never had one: SQLite would take it for its own and mix the two.
-bool has_foreign_log(const std::filesystem::path& database);
-
 class file_lock {
 public:
   enum class use : std::uint8_t {
-    open,    // refuses a database that is gone or empty where there was one, and one with the log of another
+    open,    // refuses one that is gone or empty where there was one, and a log that must not be taken up
     replace, // whatever is there
   };
 

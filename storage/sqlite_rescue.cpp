@@ -4,6 +4,7 @@
 
 #include "storage/draft.hpp"
 #include "storage/folder.hpp"
+#include "storage/sqlite_log_check.hpp"
 
 namespace maru::storage::sqlite {
 

@@ -134,16 +134,14 @@ std::vector<sqlite_store::waiting_step> sqlite_store::take_group() {
 }
 
 void sqlite_store::write_until_closed() {
-  for (;;) {
+  for (bool more = true; more;) {
     std::vector<waiting_step> group;
     {
       std::unique_lock guard(steps_mutex_);
       steps_changed_.wait_for(guard, watch_every,
                               [this] { return !steps_.empty() || steps_stage_ != stage::open; });
-      if (steps_.empty() && steps_stage_ != stage::open) {
-        steps_stage_ = stage::closed;
-        return;
-      }
+      more = !steps_.empty() || steps_stage_ == stage::open;
+      if (!more) steps_stage_ = stage::closed;
       group = take_group();
     }
     if (!group.empty())

@@ -182,8 +182,13 @@ TEST_CASE("a start on a full or read-only disk says so, and with that mended the
   SECTION("full when it is started again") {
     disk.fill();
     h.server.begin_start();
-    CHECK(h.server.wait_end() == 1);
-    check_said(h.server, "make room on the disk");
+    if (h.server.wait_ready()) { // what it has to write fits into the log that is there
+      ann.check_all();
+      h.server.kill();
+    } else {
+      CHECK(h.server.wait_end() == 1);
+      check_said(h.server, "make room on the disk");
+    }
     disk.make_room();
   }
   SECTION("read-only") {
