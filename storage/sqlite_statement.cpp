@@ -235,7 +235,12 @@ int connection::last_changes() const { return sqlite3_changes(db_); }
 
 void connection::commit() {
   const gathered_writes gathered(db_);
-  exec("COMMIT");
+  try {
+    exec("COMMIT");
+  } catch (const error& e) {
+    if (!of_the_system(e.code)) throw;
+    throw error{e.code, gathered.system_error(), sqlite3_errmsg(db_)};
+  }
   if (gathered.wait()) throw error{SQLITE_CORRUPT, 0, "SQLite wrote to its log after the sync"};
 }
 
