@@ -17,7 +17,7 @@ namespace maru::storage::sqlite {
 
 namespace {
 
-constexpr std::chrono::milliseconds watch_every{limits::sweep_ms};
+constexpr std::chrono::milliseconds watch_every{limits::database_watch_ms};
 
 // What belongs to others must not end a thread of the store.
 template <class Function, class... Values>
@@ -262,6 +262,7 @@ counters sqlite_store::count() const {
   }
   const std::lock_guard guard(reads_mutex_);
   out.queued_reads = reads_.size();
+  out.reads = reads_taken_;
   return out;
 }
 
@@ -294,6 +295,7 @@ void sqlite_store::read_until_closed(connection& db) {
       }
       next = std::move(reads_.front());
       reads_.pop_front();
+      ++reads_taken_;
     }
     run_read(db, next);
   }
@@ -329,6 +331,7 @@ std::size_t sqlite_store::pump() {
   {
     const std::lock_guard guard(reads_mutex_);
     reads.swap(reads_);
+    reads_taken_ += reads.size();
   }
   for (const auto& what : reads)
     run_read(read_connections_.front(), what);

@@ -81,6 +81,7 @@ private:
   mutable std::mutex reads_mutex_;
   std::condition_variable reads_changed_;
   std::deque<waiting_read> reads_;
+  std::uint64_t reads_taken_ = 0;
   stage reads_stage_ = stage::open;
 
   std::thread write_thread_;

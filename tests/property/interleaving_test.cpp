@@ -16,7 +16,8 @@ namespace {
 
 const std::vector<std::string> places{
     "agent.begin",    "agent.call",     "agent.committed",  "agent.context", "agent.ended",
-    "agent.enqueued", "agent.mailbox",  "agent.pieces",     "caller.start",  "relay.watch",
+    "agent.enqueued", "agent.mailbox",  "room.cancel",      "room.deliver",  "room.due",
+    "room.schedule",  "room.scheduled", "agent.pieces",     "caller.start",  "relay.watch",
     "room.begun",     "room.committed", "room.finish",      "room.load",     "room.pieces",
     "room.post",      "room.retried",   "room.retry",       "room.stop",     "room.subscribe",
     "session.attach", "session.frame",  "session.snapshot", "user.command"};
@@ -41,7 +42,10 @@ public:
       some_work();
     }
     calm_down();
+    for (int i = 0; i < 60 && scheduled_wait(); ++i)
+      w.advance(5'000);
     CHECK(come_to_rest(w, rooms_, clients_));
+    check_scheduled();
     for (const auto& wrong : broken_promises(w, rooms_, clients_))
       FAIL_CHECK(wrong);
   }
@@ -78,7 +82,8 @@ private:
     if (what < 25) return post();
     if (what < 33) return stop();
     if (what < 37) return resend();
-    if (what < 41) return retry();
+    if (what < 39) return retry();
+    if (what < 41) return schedule();
     if (what < 45) return come_and_go();
     if (what < 70) return speak();
     if (what < 82) return pass_time();
@@ -110,6 +115,51 @@ private:
   void stop() {
     auto* c = any(clients_);
     if (const auto what = any_answer(*c)) c->stop(what->first, what->second);
+  }
+
+  // For soon; some are dropped again.
+  void schedule() {
+    const auto& room = any(rooms_);
+    auto kept = std::make_shared<scheduled_wish>();
+    kept->room = room;
+    actors::api::schedule_message what;
+    what.key = uuid::v7(0);
+    what.id = what.key.str();
+    what.room = room;
+    what.text = "scheduled " + std::to_string(++messages_);
+    what.at = w.rig().time().unix_ms() + static_cast<std::int64_t>(below(3'000));
+    const auto ask = [this](actors::api::request call, std::function<void(const actors::api::reply&)> told) {
+      caf::anon_send(w.api(), w.ana.str(), std::move(call), actors::api::replied{std::move(told)});
+    };
+    const auto drop = [ask, kept](const actors::api::reply& how) {
+      if (std::holds_alternative<actors::api::posted>(how)) kept->dropped = true;
+    };
+    ask(what, [kept, ask, drop, drops = chance(30)](const actors::api::reply& how) {
+      const auto* made = std::get_if<actors::api::posted>(&how);
+      if (made == nullptr) return;
+      kept->schedule = made->event;
+      if (drops) ask(actors::api::cancel_scheduled{kept->room, made->event}, drop);
+    });
+    scheduled_.push_back(std::move(kept));
+  }
+
+  bool scheduled_wait() {
+    return std::any_of(rooms_.begin(), rooms_.end(), [&](const auto& r) { return !w.entries(r).empty(); });
+  }
+
+  void check_scheduled() {
+    std::map<std::string, std::size_t> ends;
+    for (const auto& room : rooms_)
+      for (const auto& e : w.events(room)) {
+        const auto data = nlohmann::json::parse(e.data);
+        if (data.contains("scheduled")) ++ends[data["scheduled"]["schedule"].get<std::string>()];
+      }
+    for (const auto& [schedule, count] : ends)
+      if (count != 1) FAIL_CHECK("scheduled " << schedule << " came to " << count << " ends");
+    for (const auto& s : scheduled_)
+      if (s->schedule && ends.contains(s->schedule->str()) == s->dropped)
+        FAIL_CHECK("scheduled " << s->schedule->str()
+                                << (s->dropped ? " was dropped and sent" : " was lost"));
   }
 
   // Both at times: of the same person, each on a device of theirs.
@@ -211,6 +261,12 @@ private:
   std::vector<uuid> rooms_;
   faithful_client one_{w, w.ana}, two_{w, w.ana};
   std::vector<faithful_client*> clients_{&one_, &two_};
+  struct scheduled_wish {
+    uuid room;
+    std::optional<uuid> schedule; // nothing: not heard of
+    bool dropped = false;
+  };
+  std::vector<std::shared_ptr<scheduled_wish>> scheduled_;
   std::size_t messages_ = 0, pieces_ = 0, ends_ = 0;
 };
 
