@@ -117,6 +117,15 @@ sigset_t block_signals() {
   return set;
 }
 
+// A full disk is no reason to serve nobody.
+void tell_where(control_file& control, const std::string& address) {
+  try {
+    control.write(address);
+  } catch (const std::exception& e) {
+    spdlog::error("{}; until it is started again, commands as `maru user` do not find this server", e.what());
+  }
+}
+
 // True: as it was told to; false: nothing else helped.
 bool run(config::settings given, const sigset_t& signals) {
   spdlog::info("maru {} starts data={}", MARU_VERSION, given.server.data.string());
@@ -156,7 +165,7 @@ bool run(config::settings given, const sigset_t& signals) {
   for (const auto& address : server.addresses())
     spdlog::info("maru {} listens on {}{}", MARU_VERSION, address.starts_with("unix:") ? "" : "http://",
                  address);
-  if (!server.addresses().empty()) control.write(server.addresses().front());
+  if (!server.addresses().empty()) tell_where(control, server.addresses().front());
 
   loop_watch::options watch;
   watch.look_ms = limits::look_ms;

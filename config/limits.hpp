@@ -153,8 +153,9 @@ inline constexpr std::uint32_t checkpoint_ms = 100;
 inline constexpr std::uint32_t checkpoint_pieces = 64;
 
 // The embedded database.
-inline constexpr std::uint32_t database_busy_ms = 5'000;     // a backup tool may hold the lock for a moment
-inline constexpr std::size_t database_cache_kib = 32'768;    // of each connection
+inline constexpr std::uint32_t database_busy_ms = 5'000;  // a backup tool may hold the lock for a moment
+inline constexpr std::uint32_t database_watch_ms = 1'000; // an idle store looks whether its files are there
+inline constexpr std::size_t database_cache_kib = 32'768; // of each connection
 inline constexpr std::size_t database_write_bytes = 126'976; // of the log; SQLite's writes end at 128 KiB
 inline constexpr int database_log_pages = 16'384;            // 64 MiB of log, then it is moved into the file
 inline constexpr int database_log_most_pages = 131'072;      // beyond it readers are waited for

@@ -20,7 +20,7 @@ std::string asking_for(std::string what) {
 
 server_options faulty(std::vector<std::string> set = {}) {
   server_options out;
-  out.preload = MARU_FAULTY_SODIUM;
+  out.environment = {"LD_PRELOAD=" MARU_FAULTY_SODIUM};
   out.set = std::move(set);
   return out;
 }
