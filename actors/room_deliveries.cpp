@@ -66,7 +66,7 @@ void room_state::due() {
           read.entries.push_back(look_up(from, std::move(entry), now));
         return read;
       },
-      [](const std::string&) { return due_read{true, {}}; }, svc->under(id));
+      [](const std::string&) { return due_read{true, {}}; });
 }
 
 void room_state::take_due(due_read& read) {

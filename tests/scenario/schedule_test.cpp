@@ -186,9 +186,11 @@ TEST_CASE("wherever an actor falls, a turn is taken once and answered once", "[s
                "agent.enqueued", "agent.context", "user.command", "api.take");
   CAPTURE(place);
   scheduling a;
+  a.d->lose();
+  a.w.advance(4LL * limits::room_idle_ms); // nobody watches: the room is started for it
+  REQUIRE_FALSE(a.w.lives("rooms", a.room.str()));
   auto wish = a.once("text", minute_ms);
   wish.agents.reset();
-  a.w.advance(2LL * limits::room_idle_ms); // nobody watches: the room is started for it
   a.w.crash_at(place);
   caf::anon_send(a.w.api(), a.w.ana.str(), api::request{wish}, api::replied{[](const api::reply&) {}});
   a.w.advance(a_while_ms);
