@@ -2,6 +2,7 @@
 // kill left and brings an older database forward; and nothing that it told is lost. MARU_SEED replays a run;
 // MARU_KILLS changes how often it is killed.
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <random>
@@ -47,6 +48,10 @@ wanted wanted_of(const std::string& question) {
   wanted out;
   from >> word >> number >> out.pieces >> out.delay_ms;
   return out;
+}
+
+std::string last_of(const std::string& log) {
+  return log.substr(log.size() - std::min<std::size_t>(log.size(), 3000));
 }
 
 test::fake_script answer_as_asked(const test::fake_request& request) {
@@ -121,8 +126,14 @@ public:
   void start() {
     pump(all_, [] { return false; }); // what still lies in the sockets
     server_.start();
-    for (auto* c : all_)
-      REQUIRE(c->connect());
+    for (auto* c : all_) {
+      const bool connected = c->connect();
+      if (!connected)
+        UNSCOPED_INFO(c->who().name << (c->connected() ? " got no welcome" : " was closed")
+                                    << "; the server's log ends with:\n"
+                                    << last_of(server_.log()));
+      REQUIRE(connected);
+    }
   }
 
   void settle() {
@@ -172,6 +183,7 @@ private:
     out.model_url = model_.url();
     out.recovery = recovery;
     out.environment = disk_.environment();
+    out.set = {"auth.access_token_seconds=86400"}; // a thousand kills take longer than the usual life of one
     return out;
   }
 
