@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "storage/store.hpp"
 
@@ -62,6 +63,13 @@ public:
     dead_ = true;
     held_.clear();
     reads_.clear();
+  }
+  // What a process wrote that has ended since, still on its way.
+  [[nodiscard]] std::vector<storage::step> held_steps() const {
+    std::vector<storage::step> out;
+    for (const auto& [s, done] : held_)
+      out.push_back(s);
+    return out;
   }
   [[nodiscard]] std::size_t held() const { return held_.size(); }
   [[nodiscard]] std::size_t held_reads() const { return reads_.size(); }
