@@ -32,6 +32,7 @@ private:
   void old_database();
   enum class ending : std::uint8_t { kill, power_cut, in_order };
   void begin_anew(ending how);
+  void begin_in_the_end(ending how);
   bool begins(ending how);
   ending any_ending() { return chance(50) ? ending::power_cut : ending::kill; }
   void old_steps_come_late(const std::vector<storage::step>& held);

@@ -63,9 +63,14 @@ void simulation::adopt(device& d) {
   };
 }
 
-// Opening may fail as everything else does; then the service manager tries again.
 void simulation::begin_anew(ending how) {
   const auto held = w_.store().held_steps();
+  begin_in_the_end(how);
+  old_steps_come_late(held);
+}
+
+// Opening may fail as everything else does; then the service manager tries again.
+void simulation::begin_in_the_end(ending how) {
   w_.mend();
   w_.store_fault = nullptr;
   stalled_.clear();
@@ -78,7 +83,6 @@ void simulation::begin_anew(ending how) {
   quiet_opening_ = false;
   told_.process_began();
   w_.rig().pick = [this](std::size_t waiting) { return below(waiting); };
-  old_steps_come_late(held);
 }
 
 bool simulation::begins(ending how) {
@@ -200,9 +204,9 @@ void simulation::old_database() {
     w_.rise();
     disk_.die_after(0);
   } catch (const process_ended&) {
-    begin_anew(any_ending());
+    begin_in_the_end(any_ending());
   } catch (const storage::open_error&) {
-    begin_anew(any_ending());
+    begin_in_the_end(any_ending());
   }
   disk_.die_after(0);
   w_.ana = w_.add_user("ana");
