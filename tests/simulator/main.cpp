@@ -1,8 +1,8 @@
 // maru_simulator: runs of the whole under faults, many or one.
 
-#include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <random>
 
 #include <CLI/CLI.hpp>
 #include <spdlog/spdlog.h>
@@ -26,7 +26,7 @@ struct orders {
   std::uint64_t steps = 0;
   std::vector<std::size_t> without;
   std::string mutation;
-  bool trace = false, shrink = false, hunt = false;
+  bool trace = false, shrink = false, hunt = false, random = false;
 };
 
 int one(const orders& o) {
@@ -104,8 +104,10 @@ int main(int argc, char** argv) {
   app.add_option("--runs", o.runs, "so many runs");
   app.add_option("--first", o.first, "the seed of the first of them");
   app.add_option("--mutation", o.mutation, "with this deliberate fault in the product");
+  app.add_flag("--random", o.random, "begin them at any seed, which is printed");
   app.add_flag("--hunt", o.hunt, "look for each deliberate fault");
   CLI11_PARSE(app, argc, argv);
+  if (o.random) o.first = std::random_device{}() % 1'000'000'000U;
   if (o.hunt) return hunt(o);
   const auto what = mutation_of(o.mutation);
   if (!o.mutation.empty() && !what) {

@@ -1,7 +1,8 @@
-// The simulator itself: its disk loses what it may and keeps what it must, a seed is a run, and a fault in the
-// product does not go unseen.
+// The simulator itself: its disk loses what it may and keeps what it must, a seed is a run, and a fault in
+// the product does not go unseen.
 
 #include <random>
+#include <set>
 
 #include "storage/store.hpp"
 #include "tests/simulator/disk.hpp"
@@ -96,6 +97,30 @@ TEST_CASE("what a failed sync left unwritten, a later one does not bring to the 
     CHECK(head(b) <= 1);
   }
   CHECK(lost);
+}
+
+// The log that could be read after it was not on the disk, and what followed in it was lost with it.
+TEST_CASE("what is committed after a failed sync and a new start is there after a power cut") {
+  std::mt19937_64 random{maru::tests::seed()};
+  for (int i = 0; i < 20; ++i) {
+    auto& disk = disk_of(random);
+    bench b;
+    b.must({storage::create_room{room_of(room)}});
+    disk.fail(disk_fault::sync_fails, 0, 1);
+    CHECK(b.commit(event(1)).why == storage::failure::fatal);
+    disk.die();
+    b.close();
+    disk.revive();
+    b.reopen();
+    const auto next = head(b) + 1;
+    b.must(event(next));
+    CHECK(disk.all_safe());
+    disk.die();
+    b.close();
+    disk.cut_power();
+    b.reopen();
+    CHECK(head(b) == next);
+  }
 }
 
 TEST_CASE("a seed is a run: the same twice, to the line") {
