@@ -181,6 +181,7 @@ bool simulated_disk::fails(disk_fault what) {
 void simulated_disk::apply(inode& to, change what) {
   if (what.cuts) {
     to.content.resize(what.at);
+    std::erase_if(to.since, [&](const change& c) { return c.never && c.at + c.bytes.size() > what.at; });
     to.since.push_back(std::move(what));
     return;
   }
@@ -234,9 +235,11 @@ int simulated_disk::sync(inode& what, const std::string& name) {
   }
   what.since = std::move(left);
   if (failed) return SQLITE_IOERR_FSYNC;
-  // With a new log SQLite syncs its folder.
-  if (const auto it = seen_.find(name); it != seen_.end() && it->second.get() == &what)
-    kept_[name] = it->second;
+  // With a new log SQLite syncs its folder, and that is all names in it.
+  const auto it = seen_.find(name);
+  const auto kept = kept_.find(name);
+  if (it != seen_.end() && it->second.get() == &what && (kept == kept_.end() || kept->second.get() != &what))
+    kept_ = seen_;
   return SQLITE_OK;
 }
 
@@ -244,7 +247,7 @@ int simulated_disk::remove(const std::string& name, bool synced) {
   if (!seen_.contains(name)) return SQLITE_IOERR_DELETE_NOENT;
   if (!lives_through_change()) return SQLITE_IOERR_DELETE;
   seen_.erase(name);
-  if (synced) kept_.erase(name);
+  if (synced) kept_ = seen_;
   return SQLITE_OK;
 }
 
@@ -431,6 +434,7 @@ int disk_vfs::open(sqlite3_vfs* own, const char* name, sqlite3_file* file, int f
   auto* made = new (file) disk_file;
   made->disk = &vfs.disk;
   made->is = std::move(found);
+  ++made->is->opens;
   made->name = called;
   made->goes = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
   made->pMethods = &methods;
@@ -441,6 +445,10 @@ int disk_vfs::open(sqlite3_vfs* own, const char* name, sqlite3_file* file, int f
 int disk_vfs::close(sqlite3_file* file) {
   auto& f = self(file);
   f.unlock(SQLITE_LOCK_NONE);
+  if (--f.is->opens == 0) {
+    f.is->memory.clear();
+    f.is->memory_locks.clear();
+  }
   if (f.goes) f.disk->remove(f.name, false);
   f.~disk_file();
   return SQLITE_OK;

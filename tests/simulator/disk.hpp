@@ -80,6 +80,7 @@ private:
   struct inode {
     std::string content, synced;
     std::vector<change> since; // the last sync
+    std::size_t opens = 0;
     lock_state lock;
     std::vector<std::unique_ptr<char[]>> memory; // shared among connections
     std::map<int, shared_lock> memory_locks;

@@ -46,9 +46,11 @@ bool told_facts::safe(Job job) {
   }
   disk_.show_synced(image);
   bool found = false;
-  {
+  try {
     connection left(image + w_.database().string(), connection::mode::read);
     found = see(left, job);
+  } catch (const storage::sqlite::error& e) {
+    wrong.push_back("what a power cut would leave cannot be opened: " + e.detail);
   }
   disk_.forget(image);
   return found;
