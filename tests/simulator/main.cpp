@@ -86,7 +86,8 @@ int hunt(const orders& o) {
                 << " seeds: " << how.wrong.front().substr(0, 150) << "\n";
     missed += how.wrong.empty() ? 1 : 0;
   }
-  std::cout << "mutations: " << mutations.size() - missed << " passed, " << missed << " failed" << std::endl;
+  std::cout << "mutations: " << (o.mutation.empty() ? mutations.size() : 1) - missed << " passed, " << missed
+            << " failed" << std::endl;
   return missed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

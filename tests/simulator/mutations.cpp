@@ -53,6 +53,8 @@ mutated::mutated(mutation what) {
 
 void mutated::process_ends() { mind = {}; }
 
+bool mutated::syncs_are_skipped() { return is(mutation::sync_skipped); }
+
 mutated::~mutated() {
   in_force = mutation::none;
   mind = {};

@@ -72,6 +72,7 @@ public:
   mutated& operator=(const mutated&) = delete;
   ~mutated();
   static void process_ends(); // what it had in memory is lost
+  [[nodiscard]] static bool syncs_are_skipped();
 };
 
 } // namespace maru::test

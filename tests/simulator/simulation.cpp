@@ -19,6 +19,7 @@ simulated_disk& simulation::fresh_disk() {
   seed(0);
   auto& disk = simulated_disk::instance();
   disk.begin([this](std::size_t n) { return below(n); });
+  disk.forget_syncs(mutated::syncs_are_skipped());
   return disk;
 }
 
