@@ -22,17 +22,6 @@ void tell(const Function& whom, Values&&... what) {
   }
 }
 
-// Where a sync failed, the process before could still read what is not on the disk, and so can this one; no
-// later sync brings it there, and a power cut would take with it all that follows in the log. So it is
-// written once more, into the file. Without room for that the log stays as it is.
-void write_log_anew(connection& db) {
-  try {
-    db.checkpoint(true);
-  } catch (const error& e) {
-    if (e.meaning() != failure::full) throw;
-  }
-}
-
 } // namespace
 
 std::unique_ptr<store> open_store(const std::filesystem::path& file, open_options options) {
@@ -48,7 +37,7 @@ sqlite_store::sqlite_store(const std::filesystem::path& file, open_options optio
       writer_(write_connection_, options_.probe, *options_.counts) {
   migrate(write_connection_);
   write_connection_.use_log();
-  write_log_anew(write_connection_);
+  write_connection_.write_log_anew();
   for (std::uint32_t i = 0; i < std::max(options_.readers, 1U); ++i)
     read_connections_.emplace_back(lock_.database(), connection::mode::read);
   if (options_.threads == threading::own) start();

@@ -105,8 +105,8 @@ bool simulation::begins(ending how) {
     return true;
   } catch (const process_ended&) {
     met("ended while starting");
-  } catch (const storage::open_error& e) {
-    note("cannot open: " + e.detail);
+  } catch (const storage::open_error&) {
+    note("cannot open");
     met("ended while opening");
   }
   return false;
