@@ -35,7 +35,7 @@ int one(const orders& o) {
   if (o.steps > 0) p.steps = o.steps;
   p.without = {o.without.begin(), o.without.end()};
   if (o.trace) p.trace = [](const std::string& line) { std::cout << line << "\n"; };
-  auto how = simulate(p);
+  auto how = simulate_apart(p);
   if (how.wrong.empty()) {
     std::cout << "seed " << p.seed << " keeps every promise; trace " << std::hex << how.trace << std::endl;
     return EXIT_SUCCESS;
@@ -54,7 +54,7 @@ int many(const orders& o) {
   for (auto seed = o.first; seed < o.first + o.runs; ++seed) {
     plan p;
     p.seed = seed;
-    const auto how = simulate(p);
+    const auto how = simulate_apart(p);
     for (const auto& [what, count] : how.met)
       met[what] += count;
     if (how.wrong.empty()) continue;
@@ -77,7 +77,7 @@ int hunt(const orders& o) {
     plan p;
     verdict how;
     for (p.seed = o.first; p.seed < o.first + m.seeds && how.wrong.empty(); ++p.seed)
-      how = simulate(p);
+      how = simulate_apart(p);
     std::cout << m.name << ": ";
     if (how.wrong.empty())
       std::cout << "NOT FOUND within " << m.seeds << " seeds\n";

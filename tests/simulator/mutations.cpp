@@ -29,6 +29,7 @@ struct memory {
   std::map<uuid, storage::step> kept_back; // checkpoints, by answer
   std::vector<storage::step> late;         // of these, those that come after the next commit
   std::size_t wake_ups = 0;
+  std::uint64_t epoch = 0; // of this process at least
 };
 memory mind;
 
@@ -51,7 +52,11 @@ mutated::mutated(mutation what) {
   mind = {};
 }
 
-void mutated::process_ends() { mind = {}; }
+void mutated::process_ends() {
+  const auto next = mind.epoch + 1;
+  mind = {};
+  mind.epoch = next;
+}
 
 bool mutated::syncs_are_skipped() { return is(mutation::sync_skipped); }
 
@@ -145,10 +150,11 @@ outcomes commit_swapped(storage::sqlite::writer* self, step_list group) {
   for (const auto* s : group) {
     const auto* next =
         s->parts.size() == 1 ? std::get_if<storage::append_checkpoint>(s->parts.data()) : nullptr;
-    if (next == nullptr) {
+    if (next == nullptr || s->under.epoch < mind.epoch) {
       out.push_back(commit_all(self, {*s}).front());
       continue;
     }
+    mind.epoch = s->under.epoch;
     auto first = mind.kept_back.extract(next->row.answer);
     if (first.empty()) {
       mind.kept_back.emplace(next->row.answer, *s);
@@ -250,10 +256,10 @@ MARU_IN_PLACE_OF(void, take_context, "_ZN4maru6actors11agent_state12take_context
     self->open_gate();
 }
 
-MARU_IN_PLACE_OF(void, pieces, "_ZN4maru6actors11agent_state6piecesERNS0_11call_piecesE", agent_state* self,
-                 call_pieces& what) {
-  if (is(mutation::old_call_let_through) && self->work) what.call = self->work->call;
-  real_pieces(self, what);
+MARU_IN_PLACE_OF(void, remember,
+                 "_ZN4maru6actors10room_state8rememberERKNS0_11command_keyENS0_13taken_commandE",
+                 room_state* self, const command_key& key, taken_command how) {
+  if (!is(mutation::skipped_duplicate_check)) real_remember(self, key, std::move(how));
 }
 
 MARU_IN_PLACE_OF(void, start_replay, "_ZN4maru6actors13session_state12start_replayERNS0_13room_snapshotE",

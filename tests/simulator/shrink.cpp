@@ -9,7 +9,7 @@ namespace {
 bool breaks(const plan& what, std::size_t& runs_left) {
   if (runs_left == 0) return false;
   --runs_left;
-  return !simulate(what).wrong.empty();
+  return !simulate_apart(what).wrong.empty();
 }
 
 } // namespace
@@ -18,7 +18,7 @@ bool breaks(const plan& what, std::size_t& runs_left) {
 plan shrink(const plan& broken, std::size_t most) {
   plan best = broken;
   best.trace = nullptr;
-  best.steps = simulate(best).steps;
+  best.steps = simulate_apart(best).steps;
   for (auto size = std::max<std::size_t>(best.steps / 2, 1); most > 0; size /= 2) {
     for (std::size_t from = 0; from < best.steps; from += size) {
       auto less = best;

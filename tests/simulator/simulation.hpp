@@ -31,6 +31,8 @@ struct verdict {
 };
 
 verdict simulate(const plan& what);
+// The same in a process of its own: exactly the same each time.
+verdict simulate_apart(const plan& what);
 
 // A shorter plan that breaks a promise as well: cut behind the step that broke it, then without what it does
 // not need. `most` runs are tried.
