@@ -19,6 +19,7 @@ void agent_state::start() {
 void agent_state::read_mailbox() {
   if (reading) return;
   reading = true;
+  ++reads;
   for (auto& q : queue)
     q.before_read = true;
   read_into(
@@ -60,7 +61,7 @@ void agent_state::take_mailbox(mailbox_read& read) {
     if (fatal || lost) svc->counts->add(fatal ? metric::mailbox_failures : metric::mailbox_losses);
     now.push_back({a.id, a.question, a.attempt, a.provider_failures, item.entry.failures + (fatal ? 1 : 0),
                    item.entry.losses + (lost && !fatal ? 1 : 0), fatal || lost, false,
-                   item.entry.expires_at.value_or(0)});
+                   item.entry.expires_at.value_or(0), a.asker, a.spent});
     // The last is not waited for: it is buried at once.
     if (fatal && now.back().failures < limits::poison_failures) count(now.back());
   }
@@ -83,9 +84,7 @@ void agent_state::ordered(question_ordered& what) {
   if (!room && self->current_sender()) found_room(caf::actor_cast<room_actor>(self->current_sender()));
   // Where anything else is to be done, it takes its turn when it is enqueued.
   if (!loaded || reading || work || !queue.empty()) return;
-  work.emplace();
-  work->number = next_number++;
-  work->q = {what.answer, what.question, 1, 0, 0, 0, false};
+  take({what.answer, what.question, 1, 0, 0, 0, false, false, 0, what.asker, ""});
   go_ahead(what);
 }
 
@@ -101,7 +100,8 @@ void agent_state::enqueued(const question_enqueued& what) {
   }
   if (std::any_of(queue.begin(), queue.end(), [&](const auto& q) { return q.answer == what.answer; })) return;
   if (!what.fresh) return read_anew();
-  queue.push_back({what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at});
+  queue.push_back(
+      {what.answer, what.question, what.attempt, 0, 0, 0, false, false, what.expires_at, what.asker, ""});
   if (loaded) next();
 }
 
@@ -122,12 +122,17 @@ void agent_state::next() {
   auto q = queue.front();
   queue.pop_front();
   ++busy;
-  work.emplace();
-  work->number = next_number++;
-  work->q = std::move(q);
+  take(std::move(q));
   if (work->q.failures >= limits::poison_failures) return bury(burial::poison);
   if (const auto ms = wait_before()) return wake_in(ms, agent_wake::take_up);
   take_up();
+}
+
+void agent_state::take(queued_question q) {
+  work.emplace();
+  work->number = next_number++;
+  work->q = std::move(q);
+  take_record();
 }
 
 bool agent_state::is_over(const queued_question& q) const {
@@ -137,12 +142,15 @@ bool agent_state::is_over(const queued_question& q) const {
 // Asked every second as long as anything waits. What has expired behind a long answer ends now; that which is
 // being written is not cut short.
 void agent_state::due() {
+  check_budget();
   if (loaded && !work && queue.empty()) return read_mailbox();
   for (const auto& q : queue)
     if (is_over(q)) give_up(q, burial::expired);
 }
 
 void agent_state::wake_in(std::uint32_t ms, agent_wake why) {
+  const bool of_work = why != agent_wake::idle && why != agent_wake::mailbox && why != agent_wake::room;
+  if (work && of_work) work->rests_until = std::max(work->rests_until, svc->time->steady_ms() + ms);
   self->delayed_send(self, std::chrono::milliseconds(ms), agent_tick{why, work ? work->number : 0});
 }
 
@@ -183,6 +191,7 @@ void agent_state::found_room(room_actor handle) {
   finding_room = false;
   if (room == handle) return;
   room = std::move(handle);
+  ++rooms_found;
   self->monitor(room);
   tell_so_far();
   if (!queue.empty()) read_anew(); // what ended as the room before fell was told to nobody
@@ -209,6 +218,21 @@ void agent_state::went_down(const caf::down_msg& down) {
   }
 }
 
+// A model takes its time, within its provider's bounds, and so does the wait for a turn of it.
+work_wait agent_state::waits_for() const {
+  if (reading) return {"its mailbox to be read", reads};
+  if (!work) return {};
+  const auto& w = *work;
+  if (w.begin_ticket != 0) return {"the beginning of an attempt to be stored", w.begin_ticket};
+  if (w.keep_ticket != 0) return {"what was said so far to be stored", w.keep_ticket};
+  if (!room && (w.gate_open || w.ahead)) return {"its room", w.number, true};
+  if (w.ahead) return {"its question to be stored", w.number + rooms_found, true};
+  if (w.finish) return {"the end of its answer to be stored", w.number + rooms_found, true};
+  if (w.call != 0 || svc->time->steady_ms() <= w.rests_until) return {};
+  if (!w.have_turns) return {"what was said before to be read", w.context_reads};
+  return {"nothing", w.number};
+}
+
 agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, shared_services svc,
                                 agent_name who, bool after_crash) {
   end_on_exception(self, "agent " + who.room.str() + "/" + who.agent);
@@ -216,6 +240,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
   s.svc = std::move(svc);
   s.who = std::move(who);
   s.after_crash = after_crash;
+  tells_of_work(self, [&s] { return s.waits_for(); });
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   self->set_exit_handler([&s](const caf::exit_msg& why) { s.leave(why.reason); });
   s.start();
@@ -224,6 +249,7 @@ agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, 
       [&s](const question_enqueued& what) { s.enqueued(what); },
       [&s](due_atom) { s.due(); },
       [&s](const answer_closed& what) { s.closed(what.answer); },
+      [&s](const call_placed& what) { s.placed(what); },
       [&s](call_pieces& what) { s.pieces(what); },
       [&s](const call_ended& what) { s.ended(what); },
       [&s](const commit_done& done) { s.committed(done); },

@@ -45,6 +45,15 @@ struct queued_question {
   bool recovered = false;      // taken up by somebody who is gone
   bool before_read = false;    // known when the mailbox began to be read
   std::int64_t expires_at = 0; // 0: never
+  uuid asker;
+  std::string record; // of attempts made before; see attempts.hpp
+};
+
+// One of the agent's providers, as it did for this answer.
+struct tried_provider {
+  std::uint32_t failures = 0;
+  bool out = false;   // not asked again
+  bool rests = false; // nobody may call it just now
 };
 
 struct agent_work {
@@ -52,9 +61,17 @@ struct agent_work {
   queued_question q;
   std::uint32_t attempt = 1;
   bool have_turns = false;
+  std::uint64_t context_reads = 0;
   std::vector<llm::turn> turns;
   std::size_t provider = 0; // index into the agent's list
-  std::uint64_t call = 0;   // 0: none running
+  std::vector<tried_provider> providers;
+  call_told told;             // of the call under way; provider "": it does not run
+  std::int64_t called_at = 0; // unix ms
+  std::int64_t called_first_at = 0;
+  std::uint64_t tokens = 0;   // of all attempts
+  std::string spent;          // on attempts that are not on record yet
+  std::size_t spent_told = 0; // of it, in the commit that begins the attempt
+  std::uint64_t call = 0;     // 0: none running
   caller_actor caller;
   bool ahead = false; // the question is on its way to the disk
   std::optional<llm::outcome> failed_ahead;
@@ -73,6 +90,7 @@ struct agent_work {
   std::uint64_t keep_n = 0;
   std::size_t keep_bytes = 0;
   bool keep_failed = false;            // the next waits for its time
+  std::int64_t rests_until = 0;        // steady: a timer takes it up again
   std::optional<finish_answer> finish; // asked for, not yet told that it ended
 };
 
@@ -88,6 +106,7 @@ struct agent_state {
   std::string mailbox;
 
   bool loaded = false, reading = false, read_again = false;
+  std::uint64_t reads = 0, rooms_found = 0;
   std::set<uuid> closed_since_read; // what is being read may still have them
   std::deque<queued_question> queue;
   std::optional<agent_work> work;
@@ -98,6 +117,7 @@ struct agent_state {
 
   // agent.cpp: the mailbox
   void start();
+  [[nodiscard]] work_wait waits_for() const;
   void read_mailbox();
   void read_anew();
   void take_mailbox(mailbox_read& read);
@@ -105,6 +125,7 @@ struct agent_state {
   void enqueued(const question_enqueued& what);
   void closed(const uuid& answer);
   void next();
+  void take(queued_question q);
   void due();
   [[nodiscard]] bool is_over(const queued_question& q) const;
   void tick(const agent_tick& t);
@@ -126,20 +147,34 @@ struct agent_state {
   void commit_begin();
   void committed(const commit_done& done);
   void open_gate();
-  void call_model();
   void pieces(call_pieces& what);
-  void ended(const call_ended& what);
-  void answered(const llm::outcome& how);
-  void failed(const llm::outcome& how);
   void ask_end(finish_answer how);
+  void tell_end();
+  void tell_call();
   void checkpoint();
   void keep();
   void kept(bool on_disk);
   void leave(const caf::error& why);
-  void drop_call();
   void tell_so_far();
+  [[nodiscard]] agent_actor me() const;
+
+  // agent_attempts.cpp: who is called, what it cost, and what follows when it fails
   [[nodiscard]] const llm::provider* model() const;
   [[nodiscard]] bool continues() const;
+  void take_record();
+  void take_loss();
+  void call_model();
+  void placed(const call_placed& what);
+  void use_next(bool and_call);
+  void spend(std::string_view how, const llm::usage& usage);
+  [[nodiscard]] bool over_budget() const;
+  void check_budget();
+  void ended(const call_ended& what);
+  void answered(const llm::outcome& how);
+  void failed(const llm::outcome& how);
+  void begin_again(std::int64_t wait_ms);
+  void give_up_on(std::string reason, bool bury);
+  void drop_call();
 };
 
 agent_self::behavior_type agent(agent_self::stateful_pointer<agent_state> self, shared_services svc,

@@ -10,15 +10,8 @@
 
 namespace maru::actors {
 
-const llm::provider* agent_state::model() const {
-  if (!work || work->provider >= settings.providers.size()) return nullptr;
-  const auto it = svc->models->find(settings.providers[work->provider]);
-  return it == svc->models->end() ? nullptr : it->second.get();
-}
-
-bool agent_state::continues() const {
-  const auto* m = model();
-  return m != nullptr && m->options().continues;
+agent_actor agent_state::me() const {
+  return caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self));
 }
 
 // On its way to disk before anything is tried: the question may kill again before its attempt begins.
@@ -35,7 +28,7 @@ finish_answer buried(burial why) {
   finish_answer end;
   end.how = ending::failed;
   end.reason = word(why);
-  end.bury = true;
+  end.bury = word(why);
   return end;
 }
 
@@ -47,6 +40,7 @@ void agent_state::bury(burial why) {
   w.gate_open = true;
   w.attempt = std::max(1U, w.q.attempt);
   w.state = answer_state::recovering;
+  if (w.q.attempt > 0) take_loss();
   ask_end(buried(why));
 }
 
@@ -56,7 +50,7 @@ void agent_state::give_up(const queued_question& q, burial why) {
   auto end = buried(why);
   end.answer = q.answer;
   end.attempt = std::max(1U, q.attempt);
-  self->send(room, std::move(end), caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
+  self->send(room, std::move(end), me());
 }
 
 // What was lost with many processes may be what ends them: it is tried ever more slowly, never dropped.
@@ -105,9 +99,12 @@ void agent_state::on_disk() {
   w.gate_open = true;
   if (!room) {
     find_room();
-  } else if (w.n > 0) {
-    w.state = answer_state::streaming;
-    self->send(room, pieces_made{w.q.answer, w.attempt, w.n, static_cast<std::uint32_t>(w.n), w.text});
+  } else {
+    tell_call();
+    if (w.n > 0) {
+      w.state = answer_state::streaming;
+      self->send(room, pieces_made{w.q.answer, w.attempt, w.n, static_cast<std::uint32_t>(w.n), w.text});
+    }
   }
   if (w.finish) return ask_end(std::move(*w.finish));
   if (w.failed_ahead) return failed(*std::exchange(w.failed_ahead, std::nullopt));
@@ -116,6 +113,7 @@ void agent_state::on_disk() {
 
 void agent_state::read_context() {
   if (work->ahead) return wake_in(limits::commit_again_ms, agent_wake::context);
+  ++work->context_reads;
   const bool keep = work->q.recovered && continues();
   read_into(
       self, svc->store, caf::actor_cast<agent_self>(self),
@@ -144,6 +142,7 @@ void agent_state::take_context(context_read& read) {
   w.base_n = w.n = read.base_n;
   w.text = std::move(read.base_text);
   w.base_bytes = w.text.size();
+  if (w.q.recovered) take_loss();
   if (!w.gate_open && !w.ahead) commit_begin();
   call_model();
 }
@@ -152,7 +151,8 @@ void agent_state::take_context(context_read& read) {
 void agent_state::commit_begin() {
   auto& w = *work;
   std::vector<storage::part> parts;
-  parts.push_back(storage::begin_attempt{w.q.answer, w.attempt, w.q.provider_failures});
+  w.spent_told = w.spent.size();
+  parts.push_back(storage::begin_attempt{w.q.answer, w.attempt, w.q.provider_failures, w.spent});
   if (w.q.recovered)
     parts.push_back(
         storage::defer_entry{mailbox, w.q.answer, svc->time->unix_ms(), w.q.failures, w.q.losses});
@@ -172,7 +172,10 @@ void agent_state::committed(const commit_done& done) {
   if (work->keep_ticket == done.ticket) return kept(bool(done.how));
   if (work->begin_ticket != done.ticket) return;
   work->begin_ticket = 0;
-  if (done.how) return open_gate();
+  if (done.how) {
+    work->spent.erase(0, work->spent_told);
+    return open_gate();
+  }
   if (done.how.why == storage::failure::conflict) {
     // It ended meanwhile.
     drop_call();
@@ -191,39 +194,11 @@ void agent_state::open_gate() {
   w.keep_n = w.base_n;
   if (!room) return find_room();
   self->send(room, answer_begun{w.q.answer, w.attempt, w.state, w.base_n, w.text.substr(0, w.base_bytes)});
+  tell_call();
   if (w.n > w.base_n)
     self->send(room, pieces_made{w.q.answer, w.attempt, w.n, static_cast<std::uint32_t>(w.n - w.base_n),
                                  w.text.substr(w.base_bytes)});
-  if (w.finish) self->send(room, *w.finish, caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
-}
-
-void agent_state::call_model() {
-  auto& w = *work;
-  if (w.call != 0 || w.finish) return;
-  svc->reach("agent.call");
-  start_call start;
-  start.call = w.call = next_number++;
-  start.provider = w.provider < settings.providers.size() ? settings.providers[w.provider] : "";
-  start.what.model = settings.model;
-  start.what.turns = w.turns;
-  start.what.prefix = w.text;
-  start.what.max_tokens = settings.max_answer_tokens;
-  w.kept_at = svc->time->steady_ms();
-  self->request(svc->callers, caf::infinite, std::move(start),
-                caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)))
-      .then(
-          [this, call = w.call](caller_actor& caller) {
-            if (!work || work->call != call) return self->send(caller, cancel_call{call});
-            work->caller = caller;
-            self->monitor(caller);
-          },
-          [this, call = w.call](const caf::error&) {
-            llm::outcome none;
-            none.what = llm::fault::cut;
-            none.retryable = true;
-            none.detail = "no caller could be started";
-            ended({call, std::move(none)});
-          });
+  if (w.finish) tell_end();
 }
 
 void agent_state::pieces(call_pieces& what) {
@@ -246,61 +221,6 @@ void agent_state::pieces(call_pieces& what) {
   checkpoint();
 }
 
-void agent_state::ended(const call_ended& what) {
-  if (!work || work->call != what.call) return;
-  ++busy;
-  svc->reach("agent.ended");
-  work->call = 0;
-  work->caller = nullptr;
-  if (what.how.what == llm::fault::none)
-    answered(what.how);
-  else if (work->ahead)
-    work->failed_ahead = what.how;
-  else
-    failed(what.how);
-}
-
-void agent_state::answered(const llm::outcome& how) {
-  finish_answer end;
-  end.text = work->text;
-  end.model = how.model.empty() ? settings.model : how.model;
-  end.finish = how.finish;
-  end.prompt_tokens = how.usage.prompt_tokens;
-  end.completion_tokens = how.usage.completion_tokens;
-  end.usage_estimated = how.usage.estimated;
-  ask_end(std::move(end));
-}
-
-void agent_state::failed(const llm::outcome& how) {
-  auto& w = *work;
-  spdlog::warn("room {} answer {} attempt {}: provider failed: {} {} {}", who.room.str(), w.q.answer.str(),
-               w.attempt, llm::word(how.what), how.http_status, how.detail);
-  const auto* m = model();
-  ++w.q.provider_failures;
-  if (!how.retryable || m == nullptr || w.q.provider_failures >= m->options().attempts) {
-    finish_answer end;
-    end.how = ending::failed;
-    end.text = w.text;
-    end.reason = std::string(llm::word(how.what));
-    return ask_end(std::move(end));
-  }
-  const auto wait = llm::retry_delay(m->options(), w.q.provider_failures + 1, how, svc->random());
-  ++w.attempt;
-  svc->counts->add(metric::answer_retries);
-  w.gate_open = false;
-  w.state = answer_state::recovering;
-  if (continues()) {
-    w.base_n = w.n;
-    w.base_bytes = w.text.size();
-  } else {
-    w.n = w.base_n = 0;
-    w.text.clear();
-    w.base_bytes = 0;
-  }
-  commit_begin();
-  wake_in(static_cast<std::uint32_t>(wait.count()), agent_wake::call);
-}
-
 void agent_state::ask_end(finish_answer how) {
   auto& w = *work;
   how.answer = w.q.answer;
@@ -308,7 +228,12 @@ void agent_state::ask_end(finish_answer how) {
   w.finish = std::move(how);
   if (!w.gate_open) return;
   if (!room) return find_room();
-  self->send(room, *w.finish, caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self)));
+  tell_end();
+}
+
+void agent_state::tell_end() {
+  work->finish->spent = work->spent;
+  self->send(room, *work->finish, me());
 }
 
 // Appends what is new, at most every checkpoint_ms or checkpoint_pieces, where a new attempt could go on from
@@ -357,20 +282,20 @@ void agent_state::kept(bool on_disk) {
   wake_in(limits::commit_again_ms, agent_wake::checkpoint);
 }
 
-void agent_state::drop_call() {
-  if (work->caller) self->send(work->caller, cancel_call{work->call});
-  work->call = 0;
-  work->caller = nullptr;
+void agent_state::tell_call() {
+  const auto& told = work->told;
+  if (told.position > 0 || !told.provider.empty()) self->send(room, told);
 }
 
 // To a room that was started again: the whole text, and the end if it was asked for.
 void agent_state::tell_so_far() {
   if (!work || !work->gate_open) return;
   auto& w = *work;
-  const auto me = caf::actor_cast<agent_actor>(caf::actor_cast<agent_self>(self));
   const auto state = w.n > 0 ? answer_state::streaming : w.state;
-  self->send(room, answer_resumed{{w.q.answer, w.q.question, who.agent, w.attempt, state, w.n, w.text}}, me);
-  if (w.finish) self->send(room, *w.finish, me);
+  self->send(room, answer_resumed{{w.q.answer, w.q.question, who.agent, w.attempt, state, w.n, w.text}},
+             me());
+  tell_call();
+  if (w.finish) tell_end();
 }
 
 } // namespace maru::actors

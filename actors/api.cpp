@@ -10,6 +10,8 @@
 #include "actors/account_rules.hpp"
 #include "actors/common.hpp"
 #include "actors/event_data.hpp"
+#include "actors/scheduled.hpp"
+#include "base/text.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {
@@ -42,6 +44,40 @@ api::room_view view_of(storage::room_summary& s) {
   return view;
 }
 
+schedule_message schedule_of(api::schedule_message& from) {
+  schedule_message out;
+  out.id = std::move(from.id);
+  out.key = from.key;
+  out.text = std::move(from.text);
+  out.ask_room = !from.agents.has_value();
+  if (from.agents) out.agents = std::move(*from.agents);
+  out.at = from.at.value_or(0);
+  out.cron = std::move(from.cron);
+  out.zone = std::move(from.zone);
+  return out;
+}
+
+// Nothing for what somebody who looks after the server has to treat.
+std::optional<api::scheduled_item> item_of(storage::reader& from, const storage::mailbox_entry& entry) {
+  auto what = scheduled_of(entry.body);
+  if (!what || !entry.owner) return std::nullopt;
+  const auto author = from.account(*entry.owner);
+  api::scheduled_item out{entry.id,
+                          *entry.owner,
+                          author ? author->display_name : "",
+                          "",
+                          false,
+                          {},
+                          entry.visible_at,
+                          std::move(what->cron),
+                          std::move(what->zone),
+                          entry.enqueued_at};
+  out.text = text::prefix(what->text, limits::brief_text_bytes);
+  out.cut = out.text.size() < what->text.size();
+  if (!what->ask_room) out.agents = std::move(what->agents);
+  return out;
+}
+
 template <class... Kinds>
 bool is_one_of(const api::request& what) {
   return (std::holds_alternative<Kinds>(what) || ...);
@@ -49,8 +85,8 @@ bool is_one_of(const api::request& what) {
 
 bool for_administrators(const api::request& what) {
   return is_one_of<api::get_tree, api::may_observe, api::list_users, api::add_user, api::change_user,
-                   api::list_mailboxes, api::list_entries, api::list_dead, api::get_dead, api::treat_dead,
-                   api::treat_all_dead>(what);
+                   api::list_mailboxes, api::list_entries, api::purge_entry, api::list_dead, api::get_dead,
+                   api::treat_dead, api::treat_all_dead>(what);
 }
 
 bool same_secret(const std::string& one, const std::string& other) {
@@ -85,12 +121,19 @@ void api_state::serve(const identity& who, api::request& what, api::replied tell
   if (auto* r = std::get_if<api::create_room>(&what)) return create_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_room>(&what)) return get_room(who, *r, std::move(tell));
   if (const auto* r = std::get_if<api::get_events>(&what)) return get_events(who, *r, std::move(tell));
+  if (const auto* r = std::get_if<api::get_answer>(&what)) return get_answer(who, *r, std::move(tell));
   if (auto* p = std::get_if<api::post_message>(&what))
     return command(who, p->room, post_of(*p), std::move(tell));
   if (auto* s = std::get_if<api::stop_answer>(&what))
     return command(who, s->room, stop_answer{std::move(s->id), s->key, s->answer}, std::move(tell));
   if (auto* r = std::get_if<api::retry_answer>(&what))
     return command(who, r->room, retry_answer{std::move(r->id), r->key, r->answer, {}, {}}, std::move(tell));
+  if (auto* s = std::get_if<api::schedule_message>(&what))
+    return command(who, s->room, schedule_of(*s), std::move(tell));
+  if (const auto* c = std::get_if<api::cancel_scheduled>(&what))
+    return command(who, c->room, cancel_scheduled{c->schedule}, std::move(tell));
+  if (const auto* l = std::get_if<api::list_scheduled>(&what))
+    return list_scheduled(who, *l, std::move(tell));
   if (who.role != admin_role) return tell(refusal{code::forbidden, "for administrators"});
   administer({who.user, who.username}, what, std::move(tell));
 }
@@ -170,10 +213,41 @@ void api_state::get_events(const identity& who, const api::get_events& what, api
   self->send(svc->store, std::move(read));
 }
 
+void api_state::get_answer(const identity& who, const api::get_answer& what, api::replied tell) {
+  run_read read;
+  read.job = [user = who.user, what, tell](storage::reader& from) {
+    if (!from.member(what.room, user)) return tell(no_room);
+    const auto row = from.answer(what.answer);
+    if (!row || row->room != what.room)
+      return tell(refusal{code::not_found, "answer: there is no such answer in this room"});
+    api::answer_view view{{}, attempts_in(row->spent)};
+    for (auto& a : from.answers_of(row->question, row->agent))
+      if (a.row.id == what.answer) view.how = std::move(a);
+    tell(std::move(view));
+  };
+  read.failed = [tell](const std::string&) { tell(unreadable()); };
+  self->send(svc->store, std::move(read));
+}
+
+void api_state::list_scheduled(const identity& who, const api::list_scheduled& what, api::replied tell) {
+  run_read read;
+  read.job = [user = who.user, room = what.room, tell](storage::reader& from) {
+    if (!from.member(room, user)) return tell(no_room);
+    api::scheduled_view view;
+    for (const auto& entry : from.entries(mailbox_of(room), limits::scheduled_per_room))
+      if (auto item = item_of(from, entry)) view.items.push_back(std::move(*item));
+    std::stable_sort(view.items.begin(), view.items.end(),
+                     [](const auto& one, const auto& other) { return one.at < other.at; });
+    tell(std::move(view));
+  };
+  read.failed = [tell](const std::string&) { tell(unreadable()); };
+  self->send(svc->store, std::move(read));
+}
+
 template <class Command>
 void api_state::command(const identity& who, const uuid& room, Command what, api::replied tell) {
   const auto ticket = next_ticket++;
-  commands.emplace(ticket, api_command{std::move(tell), who.user, {}});
+  commands.emplace(ticket, api_command{std::move(tell), who.user, {}, {}});
   const auto me = caf::actor_cast<room_client>(caf::actor_cast<api_self>(self));
   const person by{who.user, who.display_name};
   auto& link = users[who.user];
@@ -221,14 +295,14 @@ void api_state::committed(const commit_done& done) {
 }
 
 void api_state::went_down(const caf::down_msg& down) {
-  std::vector<api::replied> lost;
+  std::vector<std::function<void()>> lost;
   std::erase_if(commands, [&](auto& c) {
     const bool its = c.second.room && c.second.room == down.source;
-    if (its) lost.push_back(std::move(c.second.tell));
+    if (its) lost.push_back(std::move(c.second.lost));
     return its;
   });
-  for (const auto& tell : lost)
-    tell(gone);
+  for (const auto& send_again : lost)
+    send_again();
   for (auto it = users.begin(); it != users.end(); ++it) {
     if (!it->second.handle || !(it->second.handle == down.source)) continue;
     const auto user = it->first;
@@ -271,6 +345,7 @@ api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, 
       [&s](command_done& how) { s.done(how); },
       [&s](const commit_done& done) { s.committed(done); },
       [&s](dead_read& read) { s.take_dead(read); },
+      [&s](const entry_read& read) { s.take_entry(read); },
   };
 }
 

@@ -13,9 +13,14 @@ namespace maru::actors {
 
 struct api_command {
   api::replied tell;
-  uuid user;       // whose actor it went through
-  room_actor room; // or straight to this one
+  uuid user;                  // whose actor it went through
+  room_actor room;            // or straight to this one
+  std::function<void()> lost; // the room fell; without it the caller is told so
 };
+
+// How a command of the operator to a room ended. `again`: it was sent more than once, for the room fell over
+// it.
+using room_told = std::function<void(api::reply how, bool again)>;
 
 struct api_commit {
   api::replied tell;
@@ -44,7 +49,14 @@ struct dead_read {
   std::vector<storage::dead_letter> letters;
 };
 
-using api_self = api_actor::extend<caf::reacts_to<dead_read>>;
+struct entry_read {
+  person by;
+  api::replied tell;
+  bool failed = false;
+  std::optional<storage::mailbox_entry> entry;
+};
+
+using api_self = api_actor::extend<caf::reacts_to<dead_read>, caf::reacts_to<entry_read>>;
 
 struct user_link {
   user_actor handle;
@@ -70,6 +82,8 @@ struct api_state {
   void create_room(const identity& who, api::create_room& what, api::replied tell);
   void get_room(const identity& who, const api::get_room& what, api::replied tell);
   void get_events(const identity& who, const api::get_events& what, api::replied tell);
+  void get_answer(const identity& who, const api::get_answer& what, api::replied tell);
+  void list_scheduled(const identity& who, const api::list_scheduled& what, api::replied tell);
   template <class Command>
   void command(const identity& who, const uuid& room, Command what, api::replied tell);
   // api_admin.cpp: for administrators and the operator
@@ -82,11 +96,14 @@ struct api_state {
   void treat(dead_round round);
   void read_dead(const dead_round_ptr& round);
   void take_dead(dead_read& read);
+  void take_entry(const entry_read& read);
   void purge(const dead_round_ptr& round);
   void requeue_next(const dead_round_ptr& round);
   void purged(const dead_round_ptr& round, const storage::outcome& how);
-  void requeue(const dead_round_ptr& round, const room_actor& room);
-  void requeued(const dead_round_ptr& round, api::reply how);
+  void requeued(const dead_round_ptr& round, api::reply how, bool again);
+  void purge_entry(const person& by, const api::purge_entry& what, const api::replied& tell);
+  template <class Command>
+  void tell_room(const uuid& room, Command what, const room_told& tell, std::uint32_t tries = 0);
   void finish(const dead_round_ptr& round);
   void hello(connection_ptr from, identity who, hello_in what, std::uint32_t tries);
   void done(command_done& how);
@@ -99,3 +116,4 @@ api_self::behavior_type api_service(api_self::stateful_pointer<api_state> self, 
 } // namespace maru::actors
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::dead_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::entry_read)

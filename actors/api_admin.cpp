@@ -18,12 +18,56 @@ storage::account_summary summary_of(storage::account_row row) {
   return {row.id, std::move(row.username), std::move(row.display_name), std::move(row.role), row.created_at};
 }
 
+std::string_view word(child_state state) {
+  switch (state) {
+  case child_state::running:
+    return "running";
+  case child_state::stopping:
+    return "stopping";
+  case child_state::backing_off:
+    return "backing_off";
+  case child_state::down:
+    break;
+  }
+  return "down";
+}
+
 nlohmann::json json_of(const std::vector<child_health>& children) {
+  const auto or_null = [](bool known, auto value) {
+    return known ? nlohmann::json(value) : nlohmann::json();
+  };
   auto list = nlohmann::json::array();
   for (const auto& c : children)
-    list.push_back(
-        {{"name", c.name}, {"running", c.running}, {"restarts", c.restarts}, {"last_error", c.last_error}});
+    list.push_back({{"name", c.name},
+                    {"running", c.state == child_state::running},
+                    {"state", word(c.state)},
+                    {"restarts", c.restarts},
+                    {"restarts_in_period", c.recent},
+                    {"last_error", c.last_error},
+                    {"last_error_at", or_null(c.last_error_at > 0, c.last_error_at)},
+                    {"messages", c.messages},
+                    {"waited_ms", c.waited_ms},
+                    {"waits_for", or_null(!c.waits_for.empty(), c.waits_for)},
+                    {"work_waits_ms", c.work_waits_ms}});
   return list;
+}
+
+nlohmann::json json_of(const root_health& root) {
+  auto list = json_of(root.children);
+  for (auto& c : list) {
+    c["restarts_most"] = root.restarts_most;
+    c["period_seconds"] = root.period_seconds;
+  }
+  return list;
+}
+
+void add_to(nlohmann::json& child, const nursery_health& nursery) {
+  child["children"] = json_of(nursery.children);
+  child["living"] = nursery.living;
+  child["backing_off"] = nursery.backing_off;
+  child["fallen_in_period"] = nursery.crashed;
+  child["fallen_most"] = nursery.crashed_most;
+  child["fallen_period_seconds"] = nursery.period_seconds;
 }
 
 } // namespace
@@ -64,8 +108,7 @@ void api_state::list_users(const api::list_users& what, api::replied tell) {
 
 void api_state::tree(api::replied tell) {
   self->request(svc->root, caf::infinite, tree_atom::value)
-      .then([this,
-             tell](const std::vector<child_health>& children) { tree_of(0, json_of(children).dump(), tell); },
+      .then([this, tell](const root_health& root) { tree_of(0, json_of(root).dump(), tell); },
             [tell](const caf::error&) { tell(gone); });
 }
 
@@ -76,10 +119,10 @@ void api_state::tree_of(std::size_t at, std::string json, api::replied tell) {
   if (at == nurseries.size()) return tell(api::tree_view{std::move(json)});
   self->request(nurseries[at].second, caf::infinite, tree_atom::value)
       .then(
-          [this, at, json, tell, name = nurseries[at].first](const std::vector<child_health>& children) {
+          [this, at, json, tell, name = nurseries[at].first](const nursery_health& nursery) {
             auto tree = nlohmann::json::parse(json);
             for (auto& c : tree)
-              if (c["name"] == name) c["children"] = json_of(children);
+              if (c["name"] == name) add_to(c, nursery);
             tree_of(at + 1, tree.dump(), tell);
           },
           [tell](const caf::error&) { tell(gone); });

@@ -16,6 +16,7 @@ namespace {
 
 const refusal gone{code::overloaded, "this was interrupted; try again", limits::retry_after_ms};
 const refusal no_letter{code::not_found, "there is no such dead letter"};
+const refusal no_entry{code::not_found, "there is no such entry"};
 const refusal bad_cursor{code::invalid_field, "cursor: use `next` of the page before"};
 
 std::size_t page_of(std::size_t limit) { return std::clamp<std::size_t>(limit, 1, limits::mailboxes_page); }
@@ -89,6 +90,8 @@ bool api_state::mailboxes(const person& by, api::request& what, const api::repli
       read_for(svc, self, tell, [r = *r, after = cursor(*r).value_or(0)](storage::reader& from) {
         return page(from, r, after);
       });
+  } else if (const auto* r = std::get_if<api::purge_entry>(&what)) {
+    purge_entry(by, *r, tell);
   } else if (const auto* r = std::get_if<api::list_dead>(&what)) {
     if (!refused(*r))
       read_for(svc, self, tell,
@@ -155,37 +158,80 @@ void api_state::purged(const dead_round_ptr& round, const storage::outcome& how)
   finish(round);
 }
 
+// To the room, which is started if need be. It may fall over the command: then the next one gets it, some
+// times. What it did before it fell is on disk, and the next one says that there is no such thing any more.
+template <class Command>
+void api_state::tell_room(const uuid& room, Command what, const room_told& tell, std::uint32_t tries) {
+  const auto again = [this, room, what, tell, tries] {
+    if (tries >= limits::room_redo_most) return tell(gone, true);
+    tell_room(room, what, tell, tries + 1);
+  };
+  self->request(svc->directory, caf::infinite, room_atom::value, room)
+      .then(
+          [this, what, tell, tries, again](const room_actor& found) {
+            const auto ticket = next_ticket++;
+            const api::replied done = [tell, tries](api::reply how) { tell(std::move(how), tries > 0); };
+            commands.emplace(ticket, api_command{done, {}, found, again});
+            self->monitor(found);
+            self->send(found, ticket, caf::actor_cast<room_client>(caf::actor_cast<api_self>(self)), what);
+          },
+          [again](const caf::error&) { again(); });
+}
+
 // One after the other: each is a commit of its room.
 void api_state::requeue_next(const dead_round_ptr& round) {
   if (round->at == round->letters.size()) return finish(round);
   const auto& entry = round->letters[round->at].entry;
-  const auto agent = agent_of(entry.mailbox);
-  if (!agent || entry.kind != question_kind)
-    return requeued(round, refusal{code::conflict, "only questions can be requeued"});
-  self->request(svc->directory, caf::infinite, room_atom::value, agent->room)
-      .then([this, round](const room_actor& room) { requeue(round, room); },
-            [this, round](const caf::error&) { requeued(round, gone); });
+  const room_told tell = [this, round](api::reply how, bool again) {
+    requeued(round, std::move(how), again);
+  };
+  if (const auto agent = agent_of(entry.mailbox); agent && entry.kind == question_kind)
+    return tell_room(agent->room, requeue_answer{entry.id}, tell);
+  if (const auto room = room_of(entry.mailbox); room && entry.kind == scheduled_kind)
+    return tell_room(*room, requeue_scheduled{entry.id}, tell);
+  tell(refusal{code::conflict, "nobody knows how to take up a '" + entry.kind + "'"}, false);
 }
 
-void api_state::requeue(const dead_round_ptr& round, const room_actor& room) {
-  const auto ticket = next_ticket++;
-  const api::replied tell = [this, round](api::reply how) { requeued(round, std::move(how)); };
-  commands.emplace(ticket, api_command{tell, {}, room});
-  self->monitor(room);
-  self->send(room, ticket, caf::actor_cast<room_client>(caf::actor_cast<api_self>(self)),
-             requeue_answer{round->letters[round->at].entry.id});
-}
-
-void api_state::requeued(const dead_round_ptr& round, api::reply how) {
+void api_state::requeued(const dead_round_ptr& round, api::reply how, bool again) {
   const auto* why = std::get_if<refusal>(&how);
-  if (why == nullptr)
+  const bool is_gone = why != nullptr && why->why == code::not_found;
+  if (why == nullptr || (is_gone && again))
     ++round->so_far.done;
-  else if (why->why != code::not_found) // somebody else has taken it
+  else if (!is_gone) // otherwise somebody else has taken it
     round->so_far.refused.push_back({round->letters[round->at].entry.id, *why});
+  if (is_gone && again)
+    how =
+        refusal{code::conflict, "its room fell over it; it is no dead letter any more: it has been taken up"};
   round->last = std::move(how);
   ++round->at;
   requeue_next(round);
 }
+
+// --- what waits --------------------------------------------------------------------------------------------
+
+void api_state::purge_entry(const person& by, const api::purge_entry& what, const api::replied& tell) {
+  read_into(
+      self, svc->store, caf::actor_cast<api_self>(self),
+      [by, tell, id = what.id](storage::reader& from) { return entry_read{by, tell, false, from.entry(id)}; },
+      [by, tell](const std::string&) { return entry_read{by, tell, true, {}}; });
+}
+
+void api_state::take_entry(const entry_read& read) {
+  if (read.failed) return read.tell(refusal_of(storage::failure::unavailable));
+  if (!read.entry) return read.tell(no_entry);
+  const auto room = room_of(read.entry->mailbox);
+  if (!room) return read.tell(refusal{code::conflict, "a question ends with its answer: stop that"});
+  const auto what = "scheduled message " + read.entry->id.str() + " of " + read.entry->mailbox;
+  tell_room(*room, cancel_scheduled{read.entry->id},
+            [by = read.by, tell = read.tell, what](const api::reply& how, bool again) {
+              const auto* why = std::get_if<refusal>(&how);
+              if (why != nullptr && (why->why != code::not_found || !again)) return tell(how);
+              spdlog::info("{} purged {}", name_of(by), what);
+              tell(api::treated{1, {}, ""});
+            });
+}
+
+// -----------------------------------------------------------------------------------------------------------
 
 void api_state::finish(const dead_round_ptr& round) {
   const bool requeues = round->how == api::dead_act::requeue;

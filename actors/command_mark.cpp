@@ -39,6 +39,14 @@ std::string mark_of_stop(const uuid& answer) { return digest({"stop", view(answe
 
 std::string mark_of_retry(const uuid& answer) { return digest({"retry", view(answer)}).append(view(uuid{})); }
 
+std::string mark_of(const schedule_message& what) {
+  const auto at = std::to_string(what.at);
+  std::vector<std::string_view> parts{"schedule", what.text, at,
+                                      what.cron,  what.zone, what.ask_room ? "the room's" : "these"};
+  parts.insert(parts.end(), what.agents.begin(), what.agents.end());
+  return digest(parts).append(view(uuid{}));
+}
+
 bool same_mark(const std::string& one, const std::string& other, bool any_parent) {
   return any_parent ? one.compare(0, crypto_generichash_BYTES, other, 0, crypto_generichash_BYTES) == 0
                     : one == other;

@@ -13,6 +13,7 @@ namespace maru::actors {
 std::string mark_of(const post_message& what, const std::vector<std::string>& agents, const uuid& parent);
 std::string mark_of_stop(const uuid& answer);
 std::string mark_of_retry(const uuid& answer);
+std::string mark_of(const schedule_message& what);
 
 // `any_parent`: the one left its parent open, which means the parent that the other got.
 bool same_mark(const std::string& one, const std::string& other, bool any_parent);

@@ -19,13 +19,22 @@
 
 namespace maru::actors {
 
-caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_view& what);
+caf::result<caf::message> answer_probe(caf::scheduled_actor* self, caf::message_view& what,
+                                       const work_wait& work);
+
+// Whoever probes the actor is told, too, what its work waits for.
+template <class Self, class Work>
+void tells_of_work(Self* self, Work work) {
+  self->set_default_handler([work = std::move(work)](caf::scheduled_actor* me, caf::message_view& what) {
+    return answer_probe(me, what, work());
+  });
+}
 
 // An exception ends the actor, with its text as the reason: its supervisor decides what follows. Whoever
 // probes it learns how many messages wait.
 template <class Self, std::invocable Who>
 void end_on_exception(Self* self, Who name) {
-  self->set_default_handler(answer_probe);
+  tells_of_work(self, [] { return work_wait{}; });
   self->set_exception_handler([name = std::move(name)](std::exception_ptr& thrown) -> caf::error {
     std::string what;
     try {
@@ -43,6 +52,17 @@ void end_on_exception(Self* self, Who name) {
 template <class Self>
 void end_on_exception(Self* self, std::string who) {
   end_on_exception(self, [who = std::move(who)] { return who; });
+}
+
+// Tells `then` of whom, and the probe_answer. One that does not know what a probe is has answered, too.
+template <class Self, class Then>
+void probe(Self* self, const caf::strong_actor_ptr& who, Then then) {
+  self->request(caf::actor_cast<caf::actor>(who), caf::infinite, probe_atom::value)
+      .then(
+          [who = caf::actor_cast<caf::actor_addr>(who), then](const probe_answer& what) { then(who, what); },
+          [who = caf::actor_cast<caf::actor_addr>(who), then](const caf::error&) {
+            then(who, probe_answer{});
+          });
 }
 
 // Runs `fetch` on a reader thread and sends what it returns to `to`; what `failed` returns if it cannot be
@@ -78,12 +98,19 @@ std::string name_of(const person& by);
 std::string child_name(const agent_name& of);
 std::optional<agent_name> agent_name_of(const std::string& child_name);
 
-// What an agent's mailbox holds.
+// What an agent's mailbox holds, and a room's.
 inline constexpr auto question_kind = "question";
+inline constexpr auto scheduled_kind = "scheduled_message";
 
-// The mailbox of an agent in a room, and back.
+// The mailbox of an agent in a room, that of a room, and back.
 std::string mailbox_of(const uuid& room, const std::string& agent);
+std::string mailbox_of(const uuid& room);
 std::optional<agent_name> agent_of(const std::string& mailbox);
+std::optional<uuid> room_of(const std::string& mailbox);
+
+// Of a metric that counts by kind of mailbox.
+void count_entries(metrics& counts, metric what, mailbox_kind of, std::uint64_t n = 1);
+void count_burial(metrics& counts, mailbox_kind of, std::string_view reason);
 
 // As it came over a socket or by HTTP; the room it is for is not part of it.
 template <class In>

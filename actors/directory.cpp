@@ -34,6 +34,14 @@ caf::typed_response_promise<Handle> directory_state::promise_of(shelf& on, const
   return asked;
 }
 
+// Whoever cannot be had now is told by the next sweep.
+template <class Handle>
+void directory_state::tell_due(shelf& on, const std::string& child) {
+  find(on, child, [this](const caf::strong_actor_ptr& handle, const caf::error&) {
+    if (handle) self->send(caf::actor_cast<Handle>(handle), due_atom::value);
+  });
+}
+
 void directory_state::find(shelf& on, const std::string& child, asker tell) {
   if (const auto it = on.living.find(child); it != on.living.end()) {
     if (!has_ended(it->second)) return tell(it->second, {});
@@ -96,12 +104,10 @@ directory_actor::behavior_type directory(directory_actor::stateful_pointer<direc
       [self](const agent_name& of) {
         return self->state.promise_of<agent_actor>(self->state.agents, child_name(of));
       },
-      [self](const agent_name& of, bool) {
-        auto& s = self->state;
-        s.find(s.agents, child_name(of), [self](const caf::strong_actor_ptr& handle, const caf::error&) {
-          if (handle) self->send(caf::actor_cast<agent_actor>(handle), due_atom::value);
-        });
+      [self](due_atom, const agent_name& of) {
+        self->state.tell_due<agent_actor>(self->state.agents, child_name(of));
       },
+      [self](due_atom, const uuid& room) { self->state.tell_due<room_actor>(self->state.rooms, room.str()); },
   };
 }
 

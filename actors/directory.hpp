@@ -47,6 +47,8 @@ struct directory_state {
 
   template <class Handle>
   caf::typed_response_promise<Handle> promise_of(shelf& on, const std::string& child);
+  template <class Handle>
+  void tell_due(shelf& on, const std::string& child);
   void find(shelf& on, const std::string& child, asker tell);
   void found(shelf& on, const std::string& child, const caf::strong_actor_ptr& handle, const caf::error& why);
   void went_down(const caf::actor_addr& who);

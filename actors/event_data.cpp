@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.hpp"
 #include "base/text.hpp"
 #include "config/limits.hpp"
 
@@ -25,6 +26,8 @@ std::string text_in(const json& from, const char* name) {
   return at != from.end() && at->is_string() ? at->get<std::string>() : std::string{};
 }
 
+json of_turn(const turn& of) { return {{"schedule", of.schedule.str()}, {"at", rfc3339(of.due)}}; }
+
 json of_answer(const answer_fact& what, const std::string& text) {
   return {{"answer", what.answer.str()},
           {"question", what.question.str()},
@@ -35,10 +38,21 @@ json of_answer(const answer_fact& what, const std::string& text) {
 } // namespace
 
 std::string message(const post_message& what, const std::optional<uuid>& parent,
-                    const std::vector<asked>& answers) {
-  json j{{"text", what.text}, {"client_id", what.id}, {"answers", asked_json(answers)}};
+                    const std::vector<asked>& answers, const std::optional<turn>& of) {
+  json j{{"text", what.text}, {"answers", asked_json(answers)}};
+  if (of)
+    j["scheduled"] = of_turn(*of);
+  else
+    j["client_id"] = what.id;
   if (parent) j["parent"] = parent->str();
   if (what.has_reply_to) j["reply_to"] = what.reply_to.str();
+  return dump(j);
+}
+
+std::string not_sent(const turn& what, const uuid& author, const std::string& name,
+                     const std::string& reason) {
+  json j{{"code", "not_sent"}, {"scheduled", of_turn(what)}, {"reason", {{"code", reason}}}};
+  j["author"] = {{"id", author.str()}, {"name", name}};
   return dump(j);
 }
 

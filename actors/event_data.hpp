@@ -7,11 +7,16 @@
 #include <vector>
 
 #include "actors/messages.hpp"
+#include "actors/scheduled.hpp"
 
 namespace maru::actors::event_data {
 
+// `of`: the turn of a scheduled message that it is.
 std::string message(const post_message& what, const std::optional<uuid>& parent,
-                    const std::vector<asked>& answers);
+                    const std::vector<asked>& answers, const std::optional<turn>& of = {});
+// What the room is told of a scheduled message that could not be sent, for ever.
+std::string not_sent(const turn& what, const uuid& author, const std::string& name,
+                     const std::string& reason);
 std::string answered(const answer_fact& what, const finish_answer& how);
 std::string failed(const answer_fact& what, const std::string& reason);
 std::string stopped(const answer_fact& what);

@@ -38,6 +38,7 @@ struct answer_fact {
   answer_state state = answer_state::queued;
   std::uint64_t n = 0;
   std::string text;
+  std::uint32_t position = 0; // while its call waits: how many come before it, itself counted; 0: it does not
 };
 
 struct delta_fact {
@@ -60,7 +61,7 @@ auto inspect(I& f, event_fact& x) {
 
 template <class I>
 auto inspect(I& f, answer_fact& x) {
-  return f(x.answer, x.question, x.agent, x.attempt, x.state, x.n, x.text);
+  return f(x.answer, x.question, x.agent, x.attempt, x.state, x.n, x.text, x.position);
 }
 
 template <class I>

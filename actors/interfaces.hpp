@@ -67,6 +67,8 @@ using agent_actor = caf::typed_actor<
     caf::reacts_to<caf::atom_constant<caf::atom("due")>>,
     // The answer has ended, by whomever.
     caf::reacts_to<answer_closed>,
+    // Its model call runs, waits, or has to be made elsewhere.
+    caf::reacts_to<call_placed>,
     // From the model's stream.
     caf::reacts_to<call_pieces>, caf::reacts_to<call_ended>, caf::reacts_to<commit_done>>;
 
@@ -80,6 +82,14 @@ using room_actor = caf::typed_actor<
     caf::reacts_to<std::uint64_t, room_client, person, retry_answer>,
     // The same for the operator, out of the dead letters.
     caf::reacts_to<std::uint64_t, room_client, requeue_answer>,
+    // Keeps a message for later, and drops it for its author or the room's owner; command_done to the client.
+    caf::reacts_to<std::uint64_t, room_client, person, schedule_message>,
+    caf::reacts_to<std::uint64_t, room_client, person, cancel_scheduled>,
+    // The operator drops it, or takes it out of the dead letters.
+    caf::reacts_to<std::uint64_t, room_client, cancel_scheduled>,
+    caf::reacts_to<std::uint64_t, room_client, requeue_scheduled>,
+    // The sweeper found that something in its mailbox is due.
+    caf::reacts_to<caf::atom_constant<caf::atom("due")>>,
     // A person's device opens the room: room_snapshot to the subscriber, frames to the relay from then on.
     caf::reacts_to<std::uint64_t, room_subscriber, person, relay_actor>,
     // Nobody behind this relay watches any more.
@@ -90,18 +100,21 @@ using room_actor = caf::typed_actor<
     caf::reacts_to<answer_resumed, agent_actor>,
     // An attempt begins.
     caf::reacts_to<answer_begun>,
+    // Its call waits or runs.
+    caf::reacts_to<call_told>,
     // Text of the running attempt.
     caf::reacts_to<pieces_made>,
     // Asks for the end; answer_closed to the agent.
     caf::reacts_to<finish_answer, agent_actor>, caf::reacts_to<commit_done>>;
 
-// CALLER: runs one model stream; what it yields goes to the agent. Ends with it.
-using caller_actor = caf::typed_actor<caf::reacts_to<cancel_call>>;
-
-// CALLERS: starts a caller for each model call.
+// CALLERS: lets model calls run, each by a caller, or wait their turn.
 using callers_actor = caf::typed_actor<
-    // The new caller; it tells the agent.
-    caf::replies_to<start_call, agent_actor>::with<caller_actor>>;
+    // call_placed to the agent.
+    caf::reacts_to<start_call, agent_actor>,
+    // The agent does not want it any more, running or not.
+    caf::reacts_to<cancel_call, agent_actor>,
+    // From the caller.
+    caf::reacts_to<call_over>>;
 
 // SESSION: one signed-in device: its subscriptions; outlives a lost connection for a while.
 using session_actor =
@@ -118,6 +131,8 @@ using user_actor = caf::typed_actor<
     caf::reacts_to<std::uint64_t, room_client, person, uuid, post_message>,
     caf::reacts_to<std::uint64_t, room_client, person, uuid, stop_answer>,
     caf::reacts_to<std::uint64_t, room_client, person, uuid, retry_answer>,
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, schedule_message>,
+    caf::reacts_to<std::uint64_t, room_client, person, uuid, cancel_scheduled>,
     // From rooms.
     caf::reacts_to<command_done>,
     // A device of this family connects: ok, or why not.
@@ -135,8 +150,9 @@ using directory_actor =
                      caf::replies_to<caf::atom_constant<caf::atom("user")>, uuid>::with<user_actor>,
                      caf::replies_to<caf::atom_constant<caf::atom("session")>, uuid>::with<session_actor>,
                      caf::replies_to<agent_name>::with<agent_actor>,
-                     // Entries of this agent are due: it is told, and activated if need be.
-                     caf::reacts_to<agent_name, bool>>;
+                     // Entries of this agent, or this room, are due: it is told, and activated if need be.
+                     caf::reacts_to<caf::atom_constant<caf::atom("due")>, agent_name>,
+                     caf::reacts_to<caf::atom_constant<caf::atom("due")>, uuid>>;
 
 using due_atom = caf::atom_constant<caf::atom("due")>;
 using room_atom = caf::atom_constant<caf::atom("room")>;
@@ -148,11 +164,11 @@ using nursery_actor = caf::typed_actor<
     // The living child of this name, or a new one; after a crash only once its backoff is over.
     caf::replies_to<std::string>::with<caf::strong_actor_ptr>,
     // Its part of the live tree.
-    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<std::vector<child_health>>,
+    caf::replies_to<caf::atom_constant<caf::atom("tree")>>::with<nursery_health>,
     // How many live, and so many of them.
     caf::replies_to<caf::atom_constant<caf::atom("sample")>, std::uint64_t>::with<nursery_sample>>;
 
-// Every actor of ours answers it with the number of messages in its mailbox; see end_on_exception().
+// Every actor of ours answers it with a probe_answer; see end_on_exception() and tells_of_work().
 using probe_atom = caf::atom_constant<caf::atom("probe")>;
 using sample_atom = caf::atom_constant<caf::atom("sample")>;
 using children_atom = caf::atom_constant<caf::atom("children")>;
@@ -161,7 +177,7 @@ using tree_atom = caf::atom_constant<caf::atom("tree")>;
 // ROOT supervisor.
 using tree_actor = caf::typed_actor<
     // The children of the root.
-    caf::replies_to<tree_atom>::with<std::vector<child_health>>,
+    caf::replies_to<tree_atom>::with<root_health>,
     caf::replies_to<children_atom>::with<std::vector<named_actor>>>;
 
 // ACCOUNTS: sign-up, login, token families, keys.
@@ -189,5 +205,4 @@ using api_actor = caf::typed_actor<
 
 } // namespace maru::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<maru::actors::child_health>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<maru::actors::named_actor>)

@@ -13,6 +13,7 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/policy/unprofiled.hpp>
 #include <caf/resumable.hpp>
+#include <caf/scheduled_actor.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 // CAF's worker looks up the id of each job for a log that is compiled out.
@@ -146,11 +147,11 @@ public:
         mine.settle();
         mine.poll(limits::loop_handlers_in_a_row);
       }
-      if (auto* job = jobs.take(id)) return job;
+      if (auto* job = jobs.take(id)) return begin(mine, job);
       in_a_row_ = 0;
       const bool settled = mine.settle();
       if (mine.poll(limits::loop_handlers_in_a_row) || settled) continue;
-      if (auto* job = jobs.take_from_others(id)) return job;
+      if (auto* job = jobs.take_from_others(id)) return begin(mine, job);
       mine.sleep([&] { return jobs.nothing_for(id); });
     }
   }
@@ -166,6 +167,15 @@ public:
   }
 
 private:
+  // Whoever watches the threads can name what one does not come back from.
+  static caf::resumable* begin(loop& on, caf::resumable* job) {
+    if (job->subtype() == caf::resumable::scheduled_actor) {
+      const auto* actor = static_cast<caf::scheduled_actor*>(job);
+      on.now_at({actor->name(), actor->id()});
+    }
+    return job;
+  }
+
   std::size_t in_a_row_ = 0;
 };
 

@@ -9,12 +9,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/actor_control_block.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
+#include "actors/call_wish.hpp"
 #include "actors/facts.hpp"
 #include "actors/roster.hpp"
 #include "actors/wire.hpp"
@@ -37,6 +39,13 @@ auto inspect(I& f, room_row& x) {
 } // namespace maru::storage
 
 namespace maru::actors {
+
+struct cancel_call {
+  std::uint64_t call = 0;
+};
+
+// CALLER: runs one model stream; what it yields goes to the agent. Ends with it.
+using caller_actor = caf::typed_actor<caf::reacts_to<cancel_call>>;
 
 // --- between nodes -------------------------------------------------------------------------------------
 
@@ -93,6 +102,27 @@ struct requeue_answer {
   uuid answer;
 };
 
+// To be posted later, in the name of whoever sends this.
+struct schedule_message {
+  std::string id;
+  uuid key;
+  std::string text;
+  bool ask_room = true;
+  std::vector<std::string> agents;
+  std::int64_t at = 0; // unix ms; 0: as `cron` says
+  std::string cron, zone;
+  refusal if_new; // as of a message
+};
+
+struct cancel_scheduled {
+  uuid schedule;
+};
+
+// Out of the dead letters, for the operator: it is due at once.
+struct requeue_scheduled {
+  uuid schedule;
+};
+
 // How a command ended. Sent once it is on disk, or refused.
 struct command_done {
   std::uint64_t ticket = 0;
@@ -136,6 +166,18 @@ auto inspect(I& f, retry_answer& x) {
 template <class I>
 auto inspect(I& f, requeue_answer& x) {
   return f(x.answer);
+}
+template <class I>
+auto inspect(I& f, schedule_message& x) {
+  return f(x.id, x.key, x.text, x.ask_room, x.agents, x.at, x.cron, x.zone, x.if_new);
+}
+template <class I>
+auto inspect(I& f, cancel_scheduled& x) {
+  return f(x.schedule);
+}
+template <class I>
+auto inspect(I& f, requeue_scheduled& x) {
+  return f(x.schedule);
 }
 template <class I>
 auto inspect(I& f, command_done& x) {
@@ -193,6 +235,7 @@ struct question_enqueued {
   std::uint32_t attempt = 0;   // 0: not begun
   bool fresh = true;           // just committed; otherwise the agent reads its mailbox if it does not know it
   std::int64_t expires_at = 0; // 0: never
+  uuid asker;
 };
 
 // A question on its way to the disk: an idle agent may call its model, and tells nothing before it is
@@ -200,6 +243,7 @@ struct question_enqueued {
 struct question_ordered {
   uuid answer;
   uuid question;
+  uuid asker;
   bool has_parent = false; // otherwise the text is all there is
   uuid parent;
   std::string text;
@@ -216,6 +260,15 @@ struct answer_begun {
   answer_state state = answer_state::thinking;
   std::uint64_t n = 0;
   std::string text; // the base of the attempt
+};
+
+// Its call waits, or runs.
+struct call_told {
+  uuid answer;
+  std::uint32_t attempt = 1;
+  std::uint32_t position = 0; // how many come before it, itself counted; 0: it runs
+  std::string provider;
+  std::uint64_t prompt_tokens = 0; // estimated
 };
 
 struct pieces_made {
@@ -238,7 +291,8 @@ struct finish_answer {
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;
   bool usage_estimated = true;
   std::string reason; // failed: a code
-  bool bury = false;  // the entry goes to the dead letters
+  std::string bury;   // the entry goes to the dead letters, with this reason; "": it does not
+  std::string spent;  // on attempts that are not on record yet; see attempts.hpp
 };
 
 struct answer_closed {
@@ -247,11 +301,11 @@ struct answer_closed {
 
 template <class I>
 auto inspect(I& f, question_enqueued& x) {
-  return f(x.answer, x.question, x.attempt, x.fresh, x.expires_at);
+  return f(x.answer, x.question, x.attempt, x.fresh, x.expires_at, x.asker);
 }
 template <class I>
 auto inspect(I& f, question_ordered& x) {
-  return f(x.answer, x.question, x.has_parent, x.parent, x.text);
+  return f(x.answer, x.question, x.asker, x.has_parent, x.parent, x.text);
 }
 template <class I>
 auto inspect(I& f, answer_resumed& x) {
@@ -262,13 +316,17 @@ auto inspect(I& f, answer_begun& x) {
   return f(x.answer, x.attempt, x.state, x.n, x.text);
 }
 template <class I>
+auto inspect(I& f, call_told& x) {
+  return f(x.answer, x.attempt, x.position, x.provider, x.prompt_tokens);
+}
+template <class I>
 auto inspect(I& f, pieces_made& x) {
   return f(x.answer, x.attempt, x.n, x.count, x.text);
 }
 template <class I>
 auto inspect(I& f, finish_answer& x) {
   return f(x.answer, x.attempt, x.how, x.text, x.model, x.finish, x.prompt_tokens, x.completion_tokens,
-           x.usage_estimated, x.reason, x.bury);
+           x.usage_estimated, x.reason, x.bury, x.spent);
 }
 template <class I>
 auto inspect(I& f, answer_closed& x) {
@@ -279,11 +337,23 @@ auto inspect(I& f, answer_closed& x) {
 
 struct start_call {
   std::uint64_t call = 0; // the agent's number for it
-  std::string provider;
+  call_wish wish;
   llm::request what;
 };
-struct cancel_call {
+// What became of it: it runs; or waits, at this place, told again when that changes; or its provider is left
+// alone just now and the agent has another.
+struct call_placed {
   std::uint64_t call = 0;
+  caller_actor caller;        // runs
+  std::uint32_t position = 0; // waits
+  bool elsewhere = false;
+};
+
+// From its caller.
+struct call_over {
+  std::uint64_t number = 0;
+  call_health how = call_health::unknown;
+  bool ended = true; // otherwise it has begun to speak
 };
 struct call_pieces {
   std::uint64_t call = 0;
@@ -377,11 +447,38 @@ struct agent_name {
   uuid room;
   std::string agent;
 };
+// What an actor's oldest piece of work waits for, told to whoever probes it.
+struct work_wait {
+  std::string_view on;     // a word that lives for ever; "": for nothing, or for what has its own bound
+  std::uint64_t piece = 0; // another one as soon as that has gone on
+  bool of_others = false;  // another actor owes it, which is judged first
+};
+struct probe_answer {
+  std::uint64_t messages = 0; // in the mailbox
+  std::uint64_t requests = 0; // not answered yet
+  work_wait work;
+};
+enum class child_state : std::uint8_t { running, stopping, backing_off, down };
 struct child_health {
   std::string name;
-  std::uint32_t restarts = 0;
+  child_state state = child_state::down;
+  std::uint32_t restarts = 0, recent = 0; // in all, and within the period
   std::string last_error;
-  bool running = false;
+  std::int64_t last_error_at = 0; // 0: never
+  std::uint64_t messages = 0;     // in the mailbox, as last seen
+  std::int64_t waited_ms = 0;     // how long the probe behind them waited, or waits
+  std::string waits_for;          // "": its work goes on
+  std::int64_t work_waits_ms = 0;
+};
+struct root_health {
+  std::uint32_t restarts_most = 0, period_seconds = 0; // of each child
+  std::vector<child_health> children;
+};
+struct nursery_health {
+  std::uint64_t living = 0, backing_off = 0;
+  std::uint64_t crashed = 0; // different ones, within the period
+  std::uint32_t crashed_most = 0, period_seconds = 0;
+  std::vector<child_health> children; // the troubled first
 };
 struct named_actor {
   std::string name;
@@ -395,6 +492,8 @@ struct nursery_sample {
 } // namespace maru::actors
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::start_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_placed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_over)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_pieces)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::call_ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::cancel_call)
@@ -414,7 +513,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::go_live)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::watch_broken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::unwatch_room)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::agent_name)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::child_health)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::probe_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::root_health)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::nursery_health)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::nursery_sample)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::observed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::identity)

@@ -76,6 +76,9 @@ struct node::inside {
     s.random = random_fraction;
     s.control_token = options.control_token;
     s.counts = options.counts;
+    s.loads = std::make_shared<call_loads>();
+    for (const auto& p : options.settings->providers)
+      (*s.loads)[p.name];
     s.epoch = options.db->claim_shards(options.node_name);
     s.life = s.epoch << life_bits;
     return s;
@@ -99,11 +102,17 @@ struct node::inside {
       o.time = svc->time;
       o.random = svc->random;
       o.counts = svc->counts;
+      o.how = supervision_of(*svc->settings, name, store_counts());
+      o.gave_up = options.gave_up;
       o.start = [this, start](caf::local_actor* of, const std::string& child, bool after_crash) {
         return caf::actor_cast<caf::strong_actor_ptr>(start(of, now.get(), child, after_crash));
       };
       return parent->spawn(nursery, std::move(o));
     });
+  }
+
+  [[nodiscard]] std::function<storage::counters()> store_counts() const {
+    return [db = options.db] { return db->count(); };
   }
 
   child_spec accounts_child();
@@ -124,6 +133,7 @@ struct node::inside {
   mutable std::mutex api_mutex; // of both
   tree_actor root;
   std::atomic<bool> ready{false};
+  std::atomic<std::uint64_t> looks{0}; // of the root at its children
   bool down = false;
 };
 
@@ -194,9 +204,8 @@ std::vector<child_spec> node::inside::children() {
                        }));
   }
   all.push_back(many("rooms", &services::rooms,
-                     [](caf::local_actor* p, const shared_services& s, const std::string& name, bool) {
-                       return p->spawn(room, s, uuid::parse(name).value());
-                     }));
+                     [](caf::local_actor* p, const shared_services& s, const std::string& name,
+                        bool crashed) { return p->spawn(room, s, uuid::parse(name).value(), crashed); }));
   // Sessions rest on it: what it told nobody when it fell, they ask for again.
   all.push_back(accounts_child());
   if (whole) {
@@ -218,14 +227,16 @@ void node::inside::start() {
   o.children = children();
   o.time = options.time;
   o.random = random_fraction;
+  o.how = supervision_of(*options.settings, "", store_counts());
   o.gave_up = options.gave_up;
   o.counts = options.counts;
+  o.looked = [this] { ++looks; };
   o.before_start = [this](const tree_actor& r) { now.change([&](services& s) { s.root = r; }); };
   root = system.spawn(supervisor, std::move(o));
   // Answered once all children stand.
   caf::scoped_actor wait{system};
   wait->request(root, caf::infinite, tree_atom::value)
-      .receive([](const std::vector<child_health>&) {}, [](const caf::error&) {});
+      .receive([](const root_health&) {}, [](const caf::error&) {});
   ready = true;
 }
 
@@ -277,6 +288,8 @@ void node::observe(observed tell) {
 }
 
 bool node::ready() const { return inside_->ready; }
+
+std::uint64_t node::looks() const { return inside_->looks; }
 
 bool node::degraded() const { return inside_->options.db->count().writes_fail; }
 

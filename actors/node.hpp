@@ -42,6 +42,8 @@ public:
   void observe(observed tell) override;
   [[nodiscard]] bool ready() const override;
   [[nodiscard]] bool degraded() const override;
+  // Of the supervisor of all actors at its children: it grows as long as that lives.
+  [[nodiscard]] std::uint64_t looks() const;
   // Ends all actors: running answers are checkpointed. The store takes what they committed before it closes.
   void shut_down();
 

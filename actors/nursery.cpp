@@ -1,5 +1,8 @@
 #include "actors/nursery.hpp"
 
+#include <algorithm>
+#include <tuple>
+
 #include <caf/exit_reason.hpp>
 
 #include "actors/common.hpp"
@@ -48,6 +51,8 @@ void nursery_state::start(const std::string& child_name, child& c) {
   }
   if (c.crashed) spdlog::warn("{}/{} starts again after: {}", options.name, child_name, c.last_error);
   c.crashed = false;
+  c.watch = {};
+  c.stuck.clear();
   living[caf::actor_cast<caf::actor_addr>(c.handle)] = &*children.find(child_name);
   self->monitor(c.handle);
   for (auto& p : waiting)
@@ -62,7 +67,9 @@ void nursery_state::went_down(const caf::down_msg& down) {
   c.handle = nullptr;
   if (ending) return end_if_empty();
   const bool orderly = !down.reason || down.reason == caf::exit_reason::user_shutdown;
-  if (orderly)
+  if (!c.stuck.empty())
+    fell(child_name, c, std::exchange(c.stuck, ""), "stuck");
+  else if (orderly)
     forget_if_calm(child_name);
   else
     fell(child_name, c, self->system().render(down.reason), reason_word(down.reason));
@@ -73,18 +80,22 @@ void nursery_state::fell(const std::string& child_name, child& c, const std::str
                          std::string_view reason) {
   count_end(*options.counts, child_kind(options.name), reason);
   const auto now = options.time->steady_ms();
-  c.history.add(now);
+  c.history.add(now, options.how.one);
   ++c.restarts;
   c.last_error = why;
+  c.last_error_at = options.time->unix_ms();
   c.crashed = true;
-  c.ready_at = now + c.history.backoff_ms(now, options.random());
+  c.ready_at = now + c.history.backoff_ms(now, options.random(), options.how.one);
   spdlog::warn("{}/{} ended: {}", options.name, child_name, why);
   recent.push_back({now, child_name});
   ++recent_of[child_name];
   crashed.push_back(child_name);
-  if (recent_of.size() > limits::nursery_children_crashed)
-    end(caf::make_error(caf::sec::runtime_error, std::to_string(recent_of.size()) + " of " + options.name +
-                                                     " crashed, at last: " + why));
+  const auto& bound = options.how.subtree;
+  if (recent_of.size() > bound.restarts)
+    end(caf::make_error(caf::sec::runtime_error, std::to_string(recent_of.size()) +
+                                                     " of its children fell within " +
+                                                     std::to_string(bound.period_seconds) + " s, at last " +
+                                                     options.name + "/" + child_name + ": " + why));
 }
 
 void nursery_state::wake(const std::string& child_name, child& c) {
@@ -96,6 +107,7 @@ void nursery_state::wake(const std::string& child_name, child& c) {
 }
 
 void nursery_state::tick(const nursery_tick& tick) {
+  if (tick.why == nursery_wake::look) return look();
   if (tick.why == nursery_wake::insist) {
     for (const auto& [_, c] : children)
       if (c.handle) self->send_exit(c.handle, caf::exit_reason::kill);
@@ -137,7 +149,7 @@ void nursery_state::end_if_empty() {
 // What crashed is remembered until it is started again, within a bound; then for the window.
 void nursery_state::forget_old() {
   const auto now = options.time->steady_ms();
-  while (!recent.empty() && recent.front().at + limits::restart_window_ms <= now) {
+  while (!recent.empty() && recent.front().at + period_ms() <= now) {
     const auto child_name = std::move(recent.front().name);
     recent.pop_front();
     if (const auto it = recent_of.find(child_name); it != recent_of.end() && --it->second == 0)
@@ -163,17 +175,98 @@ void nursery_state::forget_if_calm(const std::string& child_name) {
   children.erase(it);
 }
 
-std::vector<child_health> nursery_state::health() {
-  forget_old();
-  std::vector<child_health> out;
-  const auto add = [&](bool troubled) {
-    for (const auto& [child_name, c] : children)
-      if ((c.restarts > 0) == troubled && out.size() < limits::tree_children)
-        out.push_back({child_name, c.restarts, c.last_error, c.handle != nullptr});
+std::uint32_t nursery_state::looks_most() const {
+  if (options.how.stuck_ms == 0) return 0;
+  return std::max(limits::looks_in_vain_least,
+                  options.how.stuck_ms / (limits::look_ms * limits::looks_around));
+}
+
+// At a part of the living each time, so that it has seen each of them in looks_around.
+void nursery_state::look() {
+  if (ending) return;
+  look_later();
+  disk.look(options.how.store);
+  if (++looks % limits::looks_around == 0) next_bucket = 0;
+  const auto now = options.time->steady_ms();
+  const auto buckets = living.bucket_count();
+  for (auto left = buckets / limits::looks_around + 1; left > 0 && next_bucket < buckets;
+       --left, ++next_bucket)
+    for (auto it = living.begin(next_bucket); it != living.end(next_bucket); ++it)
+      look_at(it->second->first, it->second->second, now);
+}
+
+void nursery_state::look_later() {
+  self->delayed_anon_send(nursery_self{self}, std::chrono::milliseconds{limits::look_ms},
+                          nursery_tick{nursery_wake::look, ""});
+}
+
+void nursery_state::look_at(const std::string& child_name, child& c, std::int64_t now) {
+  if (!c.stuck.empty()) {
+    // It does not even hear that it is to end, and whoever has its handle waits for it.
+    if (++c.looks_since == limits::looks_in_vain_least && options.gave_up)
+      options.gave_up(options.name + "/" + child_name + " " + c.stuck + " and cannot be ended");
+    return;
+  }
+  const auto stuck = c.watch.look(now, looks_most(), [&] {
+    probe(self, c.handle, [this](const auto& who, const auto& what) { answered(who, what); });
+  });
+  if (stuck) replace(child_name, c, *stuck);
+}
+
+void nursery_state::answered(const caf::actor_addr& who, const probe_answer& what) {
+  const auto it = living.find(who);
+  if (it == living.end()) return;
+  auto& [child_name, c] = *it->second;
+  if (!c.stuck.empty()) return;
+  const auto stuck = c.watch.answered(options.time->steady_ms(), what, looks_most(), disk.is_well());
+  if (stuck) replace(child_name, c, *stuck);
+}
+
+void nursery_state::replace(const std::string& child_name, child& c, const std::string& why) {
+  spdlog::error("{}/{} {}: it is replaced", options.name, child_name, why);
+  c.stuck = why;
+  c.looks_since = 0;
+  self->send_exit(c.handle, caf::exit_reason::kill);
+}
+
+// The troubled, then those with most to do.
+std::vector<child_health> nursery_state::worst(std::size_t most) {
+  const auto now = options.time->steady_ms();
+  std::vector<child_health> all;
+  all.reserve(children.size());
+  for (auto& [child_name, c] : children) {
+    const auto alive = c.stuck.empty() ? child_state::running : child_state::stopping;
+    const auto dead = now < c.ready_at ? child_state::backing_off : child_state::down;
+    child_health one;
+    one.name = child_name;
+    one.state = c.handle ? alive : dead;
+    one.restarts = c.restarts;
+    one.recent = c.history.recent(now, options.how.one);
+    one.last_error = c.last_error;
+    one.last_error_at = c.last_error_at;
+    if (c.handle) c.watch.tell(one, now);
+    all.push_back(std::move(one));
+  }
+  const auto rank = [](const child_health& c) {
+    return std::tuple{c.state != child_state::running, c.restarts > 0, c.work_waits_ms, c.waited_ms,
+                      c.messages};
   };
-  add(true);
-  add(false);
-  return out;
+  const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(most, all.size()));
+  std::partial_sort(all.begin(), end, all.end(),
+                    [&](const auto& a, const auto& b) { return rank(a) > rank(b); });
+  all.erase(end, all.end());
+  return all;
+}
+
+nursery_health nursery_state::health() {
+  forget_old();
+  const auto backing_off = std::count_if(children.begin(), children.end(), [&](const auto& c) {
+    return !c.second.handle && options.time->steady_ms() < c.second.ready_at;
+  });
+  const auto& bound = options.how.subtree;
+  return {living.size(),        static_cast<std::uint64_t>(backing_off),
+          recent_of.size(),     bound.restarts,
+          bound.period_seconds, worst(limits::tree_children)};
 }
 
 // From a place at random on: the order of the table means nothing.
@@ -198,6 +291,7 @@ nursery_self::behavior_type nursery(nursery_self::stateful_pointer<nursery_state
     if (why.reason == caf::exit_reason::kill) return self->quit(why.reason);
     self->state.end(why.reason);
   });
+  self->state.look_later();
   return {
       [self](const std::string& child_name) { return self->state.find(child_name); },
       [self](tree_atom) { return self->state.health(); },

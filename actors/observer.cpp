@@ -92,8 +92,8 @@ void observer_state::ask(std::size_t kind, const caf::strong_actor_ptr& who) {
   if (!under_way.emplace(address, probe{kind, svc->time->steady_ms()}).second) return;
   ++awaited;
   self->request(caf::actor_cast<caf::actor>(who), caf::infinite, probe_atom::value)
-      .then([this, address,
-             of = round](std::uint64_t messages) { answered(address, of, static_cast<double>(messages)); },
+      .then([this, address, of = round](
+                const probe_answer& what) { answered(address, of, static_cast<double>(what.messages)); },
             [this, address, of = round](const caf::error&) { answered(address, of, 0); });
 }
 
@@ -157,9 +157,12 @@ void observer_state::add_store(std::vector<reading>& to) const {
   to.insert(to.end(), last.process.begin(), last.process.end());
   if (!has_last || last.failed) return;
   const auto& seen = last.what;
-  add(metric::mailbox_entries, seen.entries);
-  const auto due = seen.due_since ? std::max<std::int64_t>(0, svc->time->unix_ms() - *seen.due_since) : 0;
-  add(metric::mailbox_oldest_due, in_seconds(due));
+  for (std::size_t at = 0; at < seen.mailboxes.size(); ++at) {
+    const auto& of = seen.mailboxes.at(at);
+    const auto due = of.due_since ? std::max<std::int64_t>(0, svc->time->unix_ms() - *of.due_since) : 0;
+    to.push_back({metric::mailbox_entries, static_cast<double>(of.entries), at});
+    to.push_back({metric::mailbox_oldest_due, in_seconds(due), at});
+  }
   std::map<std::size_t, double> dead;
   for (const auto reason : burials)
     dead[svc->counts->at(metric::mailbox_dead_letters, reason)] = 0;

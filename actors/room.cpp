@@ -12,6 +12,7 @@ namespace maru::actors {
 
 void room_state::start() {
   life = static_cast<std::uint64_t>(svc->random() * static_cast<double>(1ULL << 53));
+  began_at = svc->time->unix_ms();
   load();
 }
 
@@ -23,9 +24,9 @@ void room_state::load() {
   read_into(
       self, svc->store, caf::actor_cast<room_self>(self),
       [room = id, number, commands](storage::reader& from) {
-        return room_read{number, "", from.image(room, commands)};
+        return room_read{number, "", from.image(room, commands), from.entry_heads(mailbox_of(room))};
       },
-      [number](std::string why) { return room_read{number, std::move(why), {}}; }, svc->under(id));
+      [number](std::string why) { return room_read{number, std::move(why), {}, {}}; }, svc->under(id));
 }
 
 void room_state::take_image(room_read& read) {
@@ -44,6 +45,7 @@ void room_state::take_image(room_read& read) {
   if (!std::exchange(watched, true))
     wake_in(missing ? limits::room_missing_ms : limits::room_idle_ms, room_wake::idle);
   if (read.image) take_row(*read.image);
+  take_entries(read.entries);
   let_in();
 }
 
@@ -74,6 +76,7 @@ void room_state::let_in() {
     request(std::move(r));
   for (auto& r : std::exchange(held, {}))
     request(std::move(r));
+  if (std::exchange(due_waits, false)) due();
 }
 
 // What this life knows of running answers is newer than what the store has.
@@ -88,7 +91,7 @@ void room_state::take_unfinished(const storage::room_image& image) {
       const bool waits =
           std::any_of(later.begin(), later.end(), [&](const auto& f) { return f.how.answer == a.id; });
       if (std::exchange(it->second.ending, false) && !waits)
-        wake(a.agent, {a.id, a.question, a.attempt, false});
+        wake(a.agent, {a.id, a.question, a.attempt, false, 0, a.asker});
       now.emplace(a.id, std::move(it->second));
       continue;
     }
@@ -107,9 +110,12 @@ void room_state::take_unfinished(const storage::room_image& image) {
         live.fact.text = c.text;
       }
     live.unheard = a.attempt > 0;
-    wake(a.agent, {a.id, a.question, a.attempt, false});
+    live.place = next_place++;
+    wake(a.agent, {a.id, a.question, a.attempt, false, 0, a.asker});
   }
   answers = std::move(now);
+  for (const auto& a : image.unfinished)
+    tell_line(a.agent);
   if (std::any_of(answers.begin(), answers.end(), [](const auto& a) { return a.second.unheard; }))
     wake_in(limits::stop_patience_ms, room_wake::hear);
 }
@@ -181,21 +187,34 @@ void room_state::went_down(const caf::down_msg& down) {
     if (!(link.handle == down.source)) continue;
     link.handle = nullptr;
     for (const auto& [answer, live] : answers)
-      if (live.fact.agent == name) wake(name, {answer, live.fact.question, live.fact.attempt, false});
+      if (live.fact.agent == name)
+        wake(name, {answer, live.fact.question, live.fact.attempt, false, 0, live.asker});
     return;
   }
 }
 
-room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id) {
+// An end that the disk refuses waits for the disk, and that may take its time.
+work_wait room_state::waits_for() const {
+  if (!loaded) return {"its row to be read", loads};
+  if (!under_way.empty()) return {"a step to be stored", under_way.front().ticket};
+  if (!aside.empty()) return {"a read", aside.begin()->first};
+  if (!being_saved.empty()) return {"what was read to be stored", being_saved.begin()->first};
+  return {};
+}
+
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id,
+                              bool after_crash) {
   end_on_exception(self, "room " + id.str());
   auto& s = self->state;
   s.svc = std::move(svc);
   s.id = id;
+  tells_of_work(self, [&s] { return s.waits_for(); });
+  s.after_crash = after_crash;
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   s.start();
   return {
       [&s](std::uint64_t ticket, const room_client& from, person& by, post_message& what) {
-        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}, false, {}});
+        s.request(post_request{std::move(by), std::move(what), {{ticket, from}}, false, {}, 0, {}});
       },
       [&s](std::uint64_t ticket, const room_client& from, person& by, stop_answer& what) {
         s.request(stop_request{std::move(by), std::move(what), {{ticket, from}}});
@@ -206,6 +225,19 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
       [&s](std::uint64_t ticket, const room_client& from, const requeue_answer& what) {
         s.request(retry_request{{}, {{}, {}, what.answer, {}, {}}, {{ticket, from}}, true});
       },
+      [&s](std::uint64_t ticket, const room_client& from, person& by, schedule_message& what) {
+        s.request(schedule_request{std::move(by), std::move(what), {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, person& by, const cancel_scheduled& what) {
+        s.request(cancel_request{std::move(by), what.schedule, {{ticket, from}}});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, const cancel_scheduled& what) {
+        s.request(cancel_request{{}, what.schedule, {{ticket, from}}, true});
+      },
+      [&s](std::uint64_t ticket, const room_client& from, const requeue_scheduled& what) {
+        s.request(revive_request{what.schedule, {{ticket, from}}});
+      },
+      [&s](due_atom) { s.due(); },
       [&s](std::uint64_t ticket, const room_subscriber& from, const person& by, const relay_actor& relay) {
         ++s.busy;
         s.subscribe(ticket, from, by, relay);
@@ -214,6 +246,7 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
       [&s](const members_read& what, const relay_actor& from) { s.take_reads(what, from); },
       [&s](answer_resumed& what, const agent_actor& from) { s.resumed(what, from); },
       [&s](answer_begun& what) { s.begun(what); },
+      [&s](const call_told& what) { s.told(what); },
       [&s](pieces_made& what) { s.pieces(what); },
       [&s](finish_answer& what, const agent_actor& from) {
         const auto it = s.answers.find(what.answer);
@@ -232,6 +265,8 @@ room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shar
       [&s](const taken_read& read) { s.take_taken(read); },
       [&s](ended_read& read) { s.take_end(read); },
       [&s](retried_read& read) { s.take_retried(read); },
+      [&s](schedule_read& read) { s.take_schedule(read); },
+      [&s](due_read& read) { s.take_due(read); },
       [&s](const room_tick& tick) { s.tick(tick.why); },
   };
 }

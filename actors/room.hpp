@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "actors/scheduled.hpp"
 #include "actors/services.hpp"
 
 namespace maru::actors {
@@ -21,6 +22,7 @@ struct room_read {
   std::uint64_t number = 0; // which load
   std::string failed;       // "" read
   std::optional<storage::room_image> image;
+  std::vector<storage::entry_head> entries; // of the room's mailbox
 };
 struct references_read {
   std::uint64_t aside = 0;
@@ -45,6 +47,27 @@ struct taken_read {
   bool failed = false;
   std::optional<storage::command_row> row;
 };
+// What a room asks before it keeps something for later, or takes it up again.
+struct schedule_read {
+  std::uint64_t aside = 0;
+  bool failed = false;
+  std::optional<storage::command_row> taken; // the command, if it was before
+  std::size_t of_author = 0;                 // entries in all rooms
+  result<std::int64_t> turn = 0;             // the first, or why there is none
+  std::optional<storage::dead_letter> letter;
+};
+// An entry whose turn has come, and what is to be known of it.
+struct due_entry {
+  storage::mailbox_entry entry;
+  std::optional<scheduled> what;              // nothing: unreadable
+  std::optional<storage::account_row> author; // nothing: gone
+  std::uint32_t waiting = 0;                  // questions of the author
+  std::optional<std::int64_t> next;           // its next turn
+};
+struct due_read {
+  bool failed = false;
+  std::vector<due_entry> entries;
+};
 enum class room_wake : std::uint8_t { idle, load, redo, hear, reads };
 struct room_tick {
   room_wake why = room_wake::idle;
@@ -52,7 +75,8 @@ struct room_tick {
 
 using room_self =
     room_actor::extend<caf::reacts_to<room_read>, caf::reacts_to<references_read>, caf::reacts_to<ended_read>,
-                       caf::reacts_to<taken_read>, caf::reacts_to<retried_read>, caf::reacts_to<room_tick>>;
+                       caf::reacts_to<taken_read>, caf::reacts_to<retried_read>,
+                       caf::reacts_to<schedule_read>, caf::reacts_to<due_read>, caf::reacts_to<room_tick>>;
 
 // Who is told how a command ended.
 struct waiter {
@@ -68,6 +92,7 @@ struct post_request {
   bool references_known = false;
   refusal if_new; // unless it was taken before
   std::uint32_t tries = 0;
+  std::optional<turn> of; // no command of a person: out of the room's mailbox
 };
 
 struct stop_request {
@@ -99,10 +124,43 @@ struct retry_request {
   storage::answer_row row{}; // as it was read: with its end
 };
 
-using room_request = std::variant<post_request, stop_request, finish_request, note_request, retry_request>;
+// A message to be kept for later.
+struct schedule_request {
+  person by;
+  schedule_message what;
+  std::vector<waiter> waiters;
+  std::uint32_t tries = 0;
+};
 
-std::vector<waiter>* waiters_of(room_request& what); // null: an end that the agent asks for
+// What is kept for later is dropped.
+struct cancel_request {
+  person by;
+  uuid schedule;
+  std::vector<waiter> waiters;
+  bool by_operator = false;
+  std::uint32_t tries = 0;
+};
+
+// A scheduled message out of the dead letters.
+struct revive_request {
+  uuid schedule;
+  std::vector<waiter> waiters;
+  std::uint32_t tries = 0;
+};
+
+// A due entry that cannot be delivered now, or ever. Nobody waits: where the disk does not take it, it is due
+// still.
+struct shelve_request {
+  std::optional<burial> why; // nothing: postponed
+  std::uint32_t tries = 0;
+};
+
+using room_request = std::variant<post_request, stop_request, finish_request, note_request, retry_request,
+                                  schedule_request, cancel_request, revive_request, shelve_request>;
+
+std::vector<waiter>* waiters_of(room_request& what); // null: an end that the agent asks for, or a due entry
 std::uint32_t& tries_of(room_request& what);
+bool is_due_entry(const room_request& what);
 
 struct command_key {
   uuid author, id;
@@ -116,6 +174,13 @@ struct taken_command {
   std::vector<asked> answers;
 };
 
+// An entry of the room's mailbox.
+struct kept_entry {
+  uuid owner;
+  std::int64_t visible_at = 0;
+  bool changing = false; // by a commit under way
+};
+
 // A commit between its order and the disk.
 struct ordered {
   std::uint64_t ticket = 0;
@@ -126,6 +191,8 @@ struct ordered {
   std::vector<asked> answers;  // of a post, or a retry
   std::int64_t expires_at = 0; // of their entries; 0: never
   uuid answer;                 // of an end
+  std::optional<uuid> entry;   // of the room's mailbox: what it is made, changed or removed to
+  std::optional<kept_entry> entry_after;
 };
 
 struct live_answer {
@@ -135,6 +202,10 @@ struct live_answer {
   std::int64_t asked_at = 0; // steady; 0: in another life of the room
   bool spoke = false;        // text of it was told
   bool unheard = false;      // its agent may have shown more than the store knows
+  std::uint64_t place = 0;   // grows with each: the order of the questions of one agent
+  call_told call;            // that runs; provider "": none does
+  std::int64_t called_at = 0;
+  std::size_t base_bytes = 0; // of its text, from attempts before
 };
 
 struct agent_link {
@@ -151,6 +222,7 @@ struct room_state {
   room_self::stateful_pointer<room_state> self;
   shared_services svc;
   uuid id;
+  bool after_crash = false;
   std::uint64_t life = 0;  // tells this life of the room from others
   std::uint64_t frame = 0; // the last one told
 
@@ -176,6 +248,7 @@ struct room_state {
   std::vector<finish_request> later; // ends that wait for the disk
 
   std::map<uuid, live_answer> answers; // unfinished, committed
+  std::uint64_t next_place = 1;
   std::map<uuid, std::vector<stop_request>> stops_waiting;
   std::unordered_set<uuid> known; // recent messages and answers that may be pointed at
   std::deque<uuid> known_order;
@@ -190,6 +263,12 @@ struct room_state {
   };
   std::vector<held_subscriber> held_subscribers;
   std::map<uuid, agent_actor> held_agents; // who told of an answer while loading: it may have ended
+
+  // The room's mailbox, as ordered.
+  std::map<uuid, kept_entry> mailbox;
+  std::map<uuid, std::vector<cancel_request>> cancels_waiting; // for what is under way with their entry
+  std::int64_t began_at = 0; // unix; what was due before that may have ended the life before
+  bool due_waits = false, reading_due = false;
 
   roster unsaved;                              // what members have read, on its way to the store
   std::map<std::uint64_t, roster> being_saved; // by ticket
@@ -212,6 +291,7 @@ struct room_state {
   void tick(room_wake why);
   void wake_in(std::uint32_t ms, room_wake why);
   void went_down(const caf::down_msg& down);
+  [[nodiscard]] work_wait waits_for() const;
   template <class Fact>
   void tell(const Fact& fact);
 
@@ -232,6 +312,7 @@ struct room_state {
   [[nodiscard]] std::vector<std::string> agents_meant(const post_message& what) const;
   result<std::vector<std::string>> agents_asked(const post_message& what) const;
   [[nodiscard]] refusal no_place_for(const std::vector<std::string>& agents) const;
+  [[nodiscard]] std::uint32_t wait_for_model(const std::string& agent) const;
   void open_answer(ordered& to, std::vector<storage::part>& parts, const asked& what, const uuid& question,
                    std::uint64_t question_seq, const uuid& asker);
   void refuse(const std::vector<waiter>& waiters, const refusal& why);
@@ -243,6 +324,30 @@ struct room_state {
   [[nodiscard]] refusal may_not_retry(const retry_request& what, const retried_read& read) const;
   [[nodiscard]] bool is_answering(const uuid& question, const std::string& agent) const;
   void order_retry(retry_request what, bool dead);
+
+  // room_schedule.cpp: what is kept for later
+  void schedule(schedule_request what);
+  void read_aside(room_request what, std::function<void(storage::reader&, schedule_read&)> fetch);
+  void take_schedule(schedule_read& read);
+  void take_schedule(schedule_request what, const schedule_read& read);
+  [[nodiscard]] refusal may_not_schedule(const schedule_request& what, const schedule_read& read) const;
+  void order_schedule(schedule_request what, std::int64_t at);
+  void cancel(cancel_request what);
+  void revive(revive_request what);
+  void take_letter(revive_request what, const schedule_read& read);
+  void take_entries(const std::vector<storage::entry_head>& stored);
+  void commit_entry(ordered what, const uuid& entry, std::optional<kept_entry> after,
+                    std::vector<storage::part> parts);
+  void entry_changed(const ordered& what);
+
+  // room_deliveries.cpp: what is due of it
+  void due();
+  void take_due(due_read& read);
+  void count_failure(due_entry& what);
+  void deliver(due_entry& what);
+  void take_turn(const turn& what, ordered& to, std::vector<storage::part>& parts);
+  void postpone(const due_entry& what);
+  void give_up(const due_entry& what, burial why, const std::string& reason);
 
   // room_commits.cpp: the pipeline and the end of answers
   void commit(ordered what, std::vector<storage::part> parts);
@@ -267,7 +372,7 @@ struct room_state {
                                           std::optional<uuid> reply_to) const;
 
   // room_reads.cpp: what members have read, and what lists are told
-  void tell_event(const event_fact& fact);
+  void tell_event(const event_fact& fact, bool author_was_there);
   void take_members(const std::vector<storage::member_row>& stored);
   void take_reads(const members_read& what, const relay_actor& from);
   void note_unsaved(const storage::read_mark& what);
@@ -285,10 +390,15 @@ struct room_state {
   void resumed(answer_resumed& what, const agent_actor& from);
   void heard(const uuid& answer, live_answer& live);
   void begun(answer_begun& what);
+  void told(const call_told& what);
+  std::vector<live_answer*> line_of(const std::string& agent);
+  void tell_line(const std::string& agent);
+  [[nodiscard]] std::string spent_on(const live_answer& live) const;
   void pieces(pieces_made& what);
 };
 
-room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id);
+room_self::behavior_type room(room_self::stateful_pointer<room_state> self, shared_services svc, uuid id,
+                              bool after_crash);
 
 } // namespace maru::actors
 
@@ -297,4 +407,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::references_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::ended_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::taken_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::retried_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::schedule_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::due_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(maru::actors::room_tick)

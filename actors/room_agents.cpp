@@ -2,8 +2,10 @@
 
 #include <caf/stateful_actor.hpp>
 
+#include "actors/attempts.hpp"
 #include "actors/common.hpp"
 #include "actors/room_tell.hpp"
+#include "config/limits.hpp"
 
 namespace maru::actors {
 
@@ -14,8 +16,8 @@ void room_state::announce(const ordered& what, const std::optional<uuid>& parent
     const auto it = agents.find(a.agent);
     if (it == agents.end() || !it->second.handle || unfinished[a.agent] != 1) continue;
     self->send(it->second.handle,
-               question_ordered{a.answer, what.event.id, parent.has_value(), parent.value_or(uuid{}),
-                                std::get<post_request>(what.what).what.text});
+               question_ordered{a.answer, what.event.id, what.event.author_id, parent.has_value(),
+                                parent.value_or(uuid{}), std::get<post_request>(what.what).what.text});
   }
 }
 
@@ -99,8 +101,59 @@ void room_state::begun(answer_begun& what) {
   fact.state = what.state;
   fact.n = what.n;
   fact.text = std::move(what.text);
+  it->second.base_bytes = fact.text.size();
+  it->second.call = {};
+  fact.position = 0;
   tell(fact);
+  tell_line(fact.agent);
   heard(it->first, it->second);
+}
+
+void room_state::told(const call_told& what) {
+  ++busy;
+  const auto it = answers.find(what.answer);
+  if (it == answers.end() || it->second.ending || what.attempt != it->second.fact.attempt) return;
+  auto& live = it->second;
+  live.call = what;
+  if (!what.provider.empty()) live.called_at = svc->time->unix_ms();
+  if (live.fact.position == what.position) return;
+  live.fact.position = what.position;
+  if (live.fact.state == answer_state::queued || live.fact.state == answer_state::thinking)
+    live.fact.state = what.position > 0 ? answer_state::queued : answer_state::thinking;
+  tell(live.fact);
+  tell_line(live.fact.agent);
+}
+
+// The questions of one agent, in its order.
+std::vector<live_answer*> room_state::line_of(const std::string& agent) {
+  std::vector<live_answer*> line;
+  for (auto& [answer, live] : answers)
+    if (live.fact.agent == agent) line.push_back(&live);
+  std::ranges::sort(line, {}, &live_answer::place);
+  return line;
+}
+
+// Each waits behind the one before. Far back it is told now and then only: when somebody opens the room.
+void room_state::tell_line(const std::string& agent) {
+  if (const auto it = unfinished.find(agent); it == unfinished.end() || it->second < 2) return;
+  const auto line = line_of(agent);
+  for (std::size_t i = 1; i < line.size(); ++i) {
+    const auto place = line[i - 1]->fact.position + 1;
+    auto& fact = line[i]->fact;
+    if (fact.state == answer_state::queued && std::exchange(fact.position, place) != place &&
+        i <= limits::line_positions_told)
+      tell(fact);
+  }
+}
+
+// On the call that a stop cuts off.
+std::string room_state::spent_on(const live_answer& live) const {
+  if (live.call.provider.empty()) return {};
+  const auto shown =
+      std::string_view(live.fact.text).substr(std::min(live.base_bytes, live.fact.text.size()));
+  return line_of_cost({live.call.attempt, live.call.provider, "stopped", live.called_at,
+                       svc->time->unix_ms() - live.called_at, live.call.prompt_tokens,
+                       llm::estimate_tokens(shown), true});
 }
 
 // Pieces of an older attempt, or after the end was ordered, are dropped: nothing follows an end.

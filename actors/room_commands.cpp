@@ -36,6 +36,9 @@ void room_state::request(room_request what) {
   if (auto* s = std::get_if<stop_request>(&what)) return stop(std::move(*s));
   if (auto* f = std::get_if<finish_request>(&what)) return finish(std::move(*f));
   if (auto* r = std::get_if<retry_request>(&what)) return retry(std::move(*r));
+  if (auto* s = std::get_if<schedule_request>(&what)) return schedule(std::move(*s));
+  if (auto* c = std::get_if<cancel_request>(&what)) return cancel(std::move(*c));
+  if (auto* r = std::get_if<revive_request>(&what)) return revive(std::move(*r));
   note(std::get<note_request>(std::move(what)));
 }
 
@@ -72,7 +75,27 @@ refusal room_state::no_place_for(const std::vector<std::string>& agents) const {
         it != unfinished.end() && it->second >= limits::agent_questions_waiting)
       return {code::overloaded, "agent " + a + " has too many questions waiting in this room",
               limits::retry_after_ms};
+  for (const auto& a : agents)
+    if (const auto ms = wait_for_model(a))
+      return {code::overloaded, "too many questions wait for the model of agent " + a, ms};
   return {};
+}
+
+// 0: at least one of its providers takes more.
+std::uint32_t room_state::wait_for_model(const std::string& agent) const {
+  std::uint32_t least = 0;
+  for (const auto& a : svc->settings->agents) {
+    if (a.name != agent) continue;
+    for (const auto& name : a.providers) {
+      const auto load = svc->loads->find(name);
+      const auto p = std::ranges::find(svc->settings->providers, name, &config::provider_settings::name);
+      if (load == svc->loads->end() || p == svc->settings->providers.end() || p->waiting == 0 ||
+          load->second.waiting < p->waiting)
+        return 0;
+      least = least == 0 ? load->second.wait_ms.load() : std::min(least, load->second.wait_ms.load());
+    }
+  }
+  return least;
 }
 
 void room_state::post(post_request what) {
@@ -204,19 +227,23 @@ void room_state::order(post_request what) {
   if (message.parent_is == parent_rule::newest) parent = tail;
 
   ordered o;
-  o.key = command_key{what.by.id, message.key};
-  o.mark = mark_of(message, agents_meant(message), parent.value_or(uuid{}));
   o.event = next_event("message", "user", what.by.id, what.by.name);
   const auto now = svc->time->unix_ms();
   for (const auto& a : *agents)
     o.answers.push_back({uuid::v7(now), a});
-  o.event.data = event_data::message(message, parent, o.answers);
+  o.event.data = event_data::message(message, parent, o.answers, what.of);
   tail = o.event.id;
   know(o.event.id);
 
   std::vector<storage::part> parts;
-  parts.push_back(storage::record_command{
-      {id, what.by.id, message.key, o.mark, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
+  if (what.of) {
+    take_turn(*what.of, o, parts);
+  } else {
+    o.key = command_key{what.by.id, message.key};
+    o.mark = mark_of(message, agents_meant(message), parent.value_or(uuid{}));
+    parts.push_back(storage::record_command{
+        {id, what.by.id, message.key, o.mark, o.event.seq, o.event.id, event_data::asked_list(o.answers)}});
+  }
   parts.push_back(storage::append_event{
       row_of(o.event, parent, message.has_reply_to ? std::optional(message.reply_to) : std::nullopt)});
   for (const auto& a : o.answers)
@@ -232,8 +259,17 @@ void room_state::open_answer(ordered& to, std::vector<storage::part>& parts, con
   // An idle agent begins at once; one that is busy, or that nobody starts here, by a commit of its own.
   const bool idle = unfinished[what.agent]++ == 0;
   const std::uint32_t attempt = idle && svc->agents ? 1 : 0;
-  parts.push_back(storage::open_answer{
-      {what.answer, id, question, question_seq, what.agent, asker, attempt, 0, std::nullopt, std::nullopt}});
+  parts.push_back(storage::open_answer{{what.answer,
+                                        id,
+                                        question,
+                                        question_seq,
+                                        what.agent,
+                                        asker,
+                                        attempt,
+                                        0,
+                                        std::nullopt,
+                                        std::nullopt,
+                                        {}}});
   storage::mailbox_entry entry;
   entry.mailbox = mailbox_of(id, what.agent);
   entry.id = what.answer;

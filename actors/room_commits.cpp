@@ -20,19 +20,28 @@ bool same_command(const ordered& what, const std::string& taken) {
 } // namespace
 
 std::vector<waiter>* waiters_of(room_request& what) {
-  if (auto* p = std::get_if<post_request>(&what)) return &p->waiters;
-  if (auto* s = std::get_if<stop_request>(&what)) return &s->waiters;
   if (auto* n = std::get_if<note_request>(&what)) return &n->stop.waiters;
-  if (auto* r = std::get_if<retry_request>(&what)) return &r->waiters;
-  return nullptr;
+  return std::visit(
+      [](auto& w) -> std::vector<waiter>* {
+        if constexpr (requires { w.waiters; }) return &w.waiters;
+        return nullptr;
+      },
+      what);
 }
 
 std::uint32_t& tries_of(room_request& what) {
   if (auto* n = std::get_if<note_request>(&what)) return n->stop.tries;
-  if (auto* p = std::get_if<post_request>(&what)) return p->tries;
-  if (auto* s = std::get_if<stop_request>(&what)) return s->tries;
-  if (auto* r = std::get_if<retry_request>(&what)) return r->tries;
-  return std::get<finish_request>(what).tries;
+  return std::visit(
+      [](auto& w) -> std::uint32_t& {
+        if constexpr (requires { w.tries; }) return w.tries;
+        std::abort(); // a note, above
+      },
+      what);
+}
+
+bool is_due_entry(const room_request& what) {
+  const auto* post = std::get_if<post_request>(&what);
+  return std::holds_alternative<shelve_request>(what) || (post != nullptr && post->of);
 }
 
 event_fact room_state::next_event(const std::string& kind, const std::string& author_kind, const uuid& author,
@@ -75,9 +84,7 @@ void room_state::committed(commit_done& done) {
 }
 
 void room_state::publish(ordered& what) {
-  if (what.event.seq > 0) {
-    tell_event(what.event);
-  }
+  if (what.event.seq > 0) tell_event(what.event, !is_due_entry(what.what));
   taken_command how{what.mark, what.event.seq, what.event.id, what.answers};
   if (const auto* p = std::get_if<post_request>(&what.what)) {
     publish_asked(what, what.event.id, p->by.id);
@@ -88,9 +95,12 @@ void room_state::publish(ordered& what) {
   } else if (const auto* n = std::get_if<note_request>(&what.what)) {
     how.seq = n->seq;
     how.event = n->event;
+  } else if (what.entry) {
+    how.event = *what.entry;
   } else {
     publish_end(what);
   }
+  if (what.entry) entry_changed(what);
   if (const auto* waiters = waiters_of(what.what)) accept(*waiters, how, false);
   if (what.key) remember(*what.key, std::move(how));
 }
@@ -103,11 +113,17 @@ void room_state::publish_asked(const ordered& what, const uuid& question, const 
     auto& live = answers[a.answer];
     live.asker = asker;
     live.asked_at = svc->time->steady_ms();
+    live.place = next_place++;
     live.fact = {a.answer, question, a.agent, 1, first ? answer_state::thinking : answer_state::queued,
                  0,        ""};
+    if (!first) {
+      const auto line = line_of(a.agent);
+      live.fact.position = line[line.size() - 2]->fact.position + 1;
+    }
     tell(live.fact);
-    wake(a.agent, {a.answer, question, first ? 1U : 0U, true, what.expires_at});
+    wake(a.agent, {a.answer, question, first ? 1U : 0U, true, what.expires_at, asker});
   }
+  count_entries(*svc->counts, metric::mailbox_enqueued, mailbox_kind::agent, what.answers.size());
 }
 
 void room_state::publish_end(ordered& what) {
@@ -117,6 +133,7 @@ void room_state::publish_end(ordered& what) {
     const auto agent = it->second.fact.agent;
     answers.erase(it);
     close(agent, what.answer);
+    tell_line(agent);
   }
   const auto stops = stops_waiting.extract(what.answer);
   if (!stops.empty())
@@ -127,6 +144,7 @@ void room_state::publish_end(ordered& what) {
 void room_state::count_end_of(const live_answer& live, const room_request& what) {
   auto& counts = *svc->counts;
   std::string_view how = "stopped";
+  std::string_view buried; // why; "": it is not
   if (const auto* finished = std::get_if<finish_request>(&what)) {
     const auto& end = finished->how;
     how = end.how == ending::answered ? std::string_view{"answered"} : end.reason;
@@ -135,8 +153,12 @@ void room_state::count_end_of(const live_answer& live, const room_request& what)
       counts.add_at(metric::answer_tokens, static_cast<std::size_t>(token_kind::completion),
                     end.completion_tokens);
     }
-    if (end.bury) counts.add_at(metric::mailbox_buried, counts.at(metric::mailbox_buried, end.reason));
+    buried = end.bury;
   }
+  if (!buried.empty())
+    count_burial(counts, mailbox_kind::agent, buried);
+  else
+    count_entries(counts, metric::mailbox_handled, mailbox_kind::agent);
   counts.add_at(metric::answers, counts.at(metric::answers, how));
   if (live.asked_at > 0) counts.observe(metric::answer_seconds, seconds_since(live));
 }
@@ -181,10 +203,12 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
         storage::record_command{{id, s->by.id, s->what.key, o.mark, o.event.seq, o.event.id, "[]"}});
   }
   parts.push_back(storage::append_event{row_of(o.event, live.fact.question, std::nullopt)});
-  parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id});
+  const auto* finished = std::get_if<finish_request>(&what);
+  parts.push_back(storage::end_answer{o.answer, o.event.seq, o.event.id,
+                                      finished != nullptr ? finished->how.spent : spent_on(live)});
   const auto mailbox = mailbox_of(id, live.fact.agent);
-  if (const auto* f = std::get_if<finish_request>(&what); f != nullptr && f->how.bury)
-    parts.push_back(storage::bury_entry{mailbox, o.answer, f->how.reason, o.event.at});
+  if (finished != nullptr && !finished->how.bury.empty())
+    parts.push_back(storage::bury_entry{mailbox, o.answer, finished->how.bury, o.event.at});
   else
     parts.push_back(storage::remove_entry{mailbox, o.answer});
   o.what = std::move(what);
@@ -220,6 +244,7 @@ void room_state::taken_before(ordered& what, const storage::outcome& how) {
 }
 
 void room_state::order_anew(ordered& what, const std::string& why) {
+  if (is_due_entry(what.what)) return; // it is found again by the next sweep
   if (++tries_of(what.what) <= limits::room_redo_most) {
     redo.push_back(std::move(what.what));
     return;
@@ -230,6 +255,7 @@ void room_state::order_anew(ordered& what, const std::string& why) {
 
 // Ends are not refused: they wait until the disk takes them.
 void room_state::refuse_all(room_request& what, const refusal& why) {
+  if (is_due_entry(what)) return;
   if (const auto* waiters = waiters_of(what)) return refuse(*waiters, why);
   later.push_back(std::get<finish_request>(std::move(what)));
   if (later.size() == 1) wake_in(limits::commit_again_ms, room_wake::redo);
@@ -245,6 +271,9 @@ void room_state::read_again() {
   for (auto& [answer, list] : stops)
     for (auto& s : list)
       redo.emplace_back(std::move(s));
+  for (auto& [entry, list] : std::exchange(cancels_waiting, {}))
+    for (auto& c : list)
+      redo.emplace_back(std::move(c));
   load();
 }
 

@@ -19,11 +19,11 @@ room_state::~room_state() {
 bool room_state::is_member(const uuid& account) const { return find(members, account) != nullptr; }
 
 // One message for each node's relay. This node's is told always: members' lists wait there.
-void room_state::tell_event(const event_fact& fact) {
+void room_state::tell_event(const event_fact& fact, bool author_was_there) {
   row.head = fact.seq;
   row.active_at = fact.at;
   last = fact;
-  if (fact.author_kind == "user") {
+  if (fact.author_kind == "user" && author_was_there) {
     const storage::read_mark own{fact.author_id, fact.seq};
     if (read_to(members, own)) note_unsaved(own);
   }

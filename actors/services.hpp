@@ -27,6 +27,7 @@ struct services {
   std::uint64_t life = 0;    // of the actors that work mailboxes: grows when they were all started anew
   std::string control_token; // of this machine's operator: may do what administrators may
   std::shared_ptr<metrics> counts;
+  std::shared_ptr<call_loads> loads;                 // of the providers
   std::function<void(std::string_view place)> probe; // tests throw from here; empty in production
 
   tree_actor root;

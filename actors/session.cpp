@@ -50,6 +50,7 @@ void session_state::attach(socket_attached& what) {
   socket = std::move(what.socket);
   sent.clear();
   joins = 0;
+  welcomed = false;
   find_user();
 }
 
@@ -99,6 +100,7 @@ void session_state::check_family() {
 
 void session_state::welcome() {
   if (!socket) return;
+  welcomed = true;
   // A stream of one room has no list beside it.
   self->send(svc->relay, socket_joined{socket, who.user, socket->may_continue()});
   socket->push(svc->codec->welcome({id, who.user, who.username, who.display_name}));
@@ -195,12 +197,23 @@ void session_state::went_down(const caf::down_msg& down) {
   }
 }
 
+// What a client was slow to read is no wait of ours.
+work_wait session_state::waits_for() const {
+  if (!socket) return {};
+  if (!welcomed) return {"its person", socket->id(), true};
+  if (page_under_way) return {"a page to be read", pages};
+  for (const auto& [room, sub] : open_rooms)
+    if (sub.asked) return {"a room", sub.number, true};
+  return {};
+}
+
 session_self::behavior_type session(session_self::stateful_pointer<session_state> self, shared_services svc,
                                     uuid id) {
   auto& s = self->state;
   end_on_exception(self, [&s] { return "session " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
+  tells_of_work(self, [&s] { return s.waits_for(); });
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   self->delayed_send(self, std::chrono::milliseconds(limits::session_linger_ms),
                      session_tick{session_wake::linger, 0});

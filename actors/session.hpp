@@ -26,6 +26,7 @@ struct subscription {
   std::optional<std::uint64_t> after; // as asked for, or where a fallen room left off; absent: the last few
   std::size_t credit = 0;             // bytes of the `open` frame, until it is answered
   bool owes = false;
+  bool asked = false; // the room has not answered yet
   room_actor owner;
   room_snapshot snapshot;
   std::uint64_t next = 0; // first seq not yet replayed
@@ -56,10 +57,13 @@ struct session_state {
   std::map<std::uint64_t, sent_command> sent;
   std::list<std::uint64_t> to_replay; // subscriptions with events to come
   bool page_under_way = false;
+  std::uint64_t pages = 0;
   bool page_drains = false; // the socket has not written the last page yet
   bool joined = false;      // the user's actor counts this connection
   std::uint32_t joins = 0;  // tried for this connection
+  bool welcomed = false;    // this connection
 
+  [[nodiscard]] work_wait waits_for() const;
   void attach(socket_attached& what);
   void find_user();
   void join();

@@ -33,6 +33,7 @@ void session_state::open(const open_in& what, std::size_t bytes) {
 
 void session_state::reopen(subscription& sub, std::optional<std::uint64_t> after, std::uint32_t in_ms) {
   sub.number = next_number++;
+  sub.asked = true;
   sub.after = after;
   if (in_ms > 0)
     self->delayed_send(self, std::chrono::milliseconds(in_ms), session_tick{session_wake::open, sub.number});
@@ -93,6 +94,7 @@ void session_state::start_replay(room_snapshot& what) {
       socket->push(svc->codec->error("", why));
     return;
   }
+  sub->asked = false;
   sub->snapshot = std::move(what);
   const auto& snap = sub->snapshot;
   const auto last_few = snap.head > limits::open_default_events ? snap.head - limits::open_default_events : 0;
@@ -120,6 +122,7 @@ void session_state::read_page() {
   }
   if (next == nullptr) return;
   page_under_way = true;
+  ++pages;
   const auto& sub = *next;
   read_into(
       self, svc->store, caf::actor_cast<session_self>(self),

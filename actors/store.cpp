@@ -1,5 +1,6 @@
 #include "actors/store.hpp"
 
+#include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include "actors/common.hpp"
@@ -22,7 +23,7 @@ void watch_disk(bool& refuses, const storage::outcome& how) {
 
 } // namespace
 
-store_actor::behavior_type store(store_actor::pointer self, shared_services svc) {
+store_actor::behavior_type store(store_actor::stateful_pointer<store_state> self, shared_services svc) {
   end_on_exception(self, "store");
   const auto db = svc->db;
   // Touched where steps are answered: by one thread at a time, in order.

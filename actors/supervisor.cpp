@@ -8,7 +8,7 @@
 namespace maru::actors {
 
 supervisor_state::~supervisor_state() {
-  if (!ending && options.gave_up) options.gave_up("the supervisor itself fell");
+  if (!ending && !given_up && options.gave_up) options.gave_up("the supervisor itself fell");
   // After an exception in the supervisor itself: no child may outlive it.
   for (const auto& c : children)
     if (c.handle) caf::anon_send_exit(c.handle, caf::exit_reason::kill);
@@ -28,6 +28,8 @@ bool supervisor_state::start_one(child& c) {
     c.last_error = std::string{"could not be started: "} + e.what();
   }
   if (!c.handle) return false;
+  c.watch = {};
+  c.stuck.clear();
   self->monitor(c.handle);
   return true;
 }
@@ -43,6 +45,7 @@ void supervisor_state::went_down(const caf::down_msg& down) {
   if (ending || (down_from && i >= *down_from)) return;
   const bool orderly = !down.reason || down.reason == caf::exit_reason::user_shutdown;
   if (orderly && !children[i].spec.significant) return;
+  if (!children[i].stuck.empty()) return failed(i, children[i].stuck, "stuck");
   failed(i, self->system().render(down.reason), reason_word(down.reason));
 }
 
@@ -50,21 +53,27 @@ void supervisor_state::failed(std::size_t i, const std::string& why, std::string
   auto& c = children[i];
   count_end(*options.counts, c.spec.name, reason);
   const auto now = options.time->steady_ms();
+  const auto& by = options.how.one;
   c.last_error = why;
-  c.history.add(now);
+  c.last_error_at = options.time->unix_ms();
+  c.history.add(now, by);
   ++c.restarts;
-  if (c.history.too_many(now)) return give_up(c);
+  if (given_up) return;
+  if (c.history.too_many(now, by))
+    return give_up(c.spec.name + " fell " + std::to_string(by.restarts + 1) + " times within " +
+                   std::to_string(by.window_ms / 1000) + " s; last error: " + c.last_error);
   spdlog::warn("{} ended ({}); it and what rests on it start again", c.spec.name, why);
   down_from = down_from ? std::min(*down_from, i) : i;
   if (!stopping) stop_next();
 }
 
-void supervisor_state::give_up(const child& c) {
-  const auto message = c.spec.name + " ended " + std::to_string(limits::restarts + 1) + " times within " +
-                       std::to_string(limits::restart_window_ms / 1000) + " s, at last with: " + c.last_error;
-  spdlog::critical("{}", message);
-  if (options.gave_up) options.gave_up(message);
-  end(caf::make_error(caf::sec::runtime_error, message));
+// Told to end it, the root ends in order; it does so by itself if nobody comes.
+void supervisor_state::give_up(const std::string& why) {
+  if (std::exchange(given_up, true)) return;
+  ++generation;
+  stopping.reset();
+  if (options.gave_up) options.gave_up(why);
+  wake_in(limits::given_up_ms, supervisor_wake::end);
 }
 
 void supervisor_state::end(caf::error why) {
@@ -89,11 +98,14 @@ void supervisor_state::stop_next() {
 
 void supervisor_state::all_stopped() {
   if (ending) return self->quit(*ending);
+  if (given_up) return;
   const auto now = options.time->steady_ms();
-  wake_in(children[*down_from].history.backoff_ms(now, options.random()), supervisor_wake::start);
+  wake_in(children[*down_from].history.backoff_ms(now, options.random(), options.how.one),
+          supervisor_wake::start);
 }
 
 void supervisor_state::tick(const supervisor_tick& tick) {
+  if (tick.why == supervisor_wake::look) return look();
   if (tick.generation != generation) return;
   switch (tick.why) {
   case supervisor_wake::start:
@@ -106,6 +118,10 @@ void supervisor_state::tick(const supervisor_tick& tick) {
     spdlog::error("{} hangs; it is left behind", children[*stopping].spec.name);
     children[*stopping].handle = nullptr;
     return stop_next();
+  case supervisor_wake::end:
+    return end(caf::make_error(caf::sec::runtime_error, "given up"));
+  case supervisor_wake::look:
+    break;
   }
 }
 
@@ -114,11 +130,73 @@ void supervisor_state::wake_in(std::int64_t ms, supervisor_wake why) {
                           supervisor_tick{generation, why});
 }
 
-std::vector<child_health> supervisor_state::health() const {
-  std::vector<child_health> out;
-  out.reserve(children.size());
-  for (const auto& c : children)
-    out.push_back({c.spec.name, c.restarts, c.last_error, c.handle != nullptr});
+std::uint32_t supervisor_state::looks_most() const {
+  if (options.how.stuck_ms == 0) return 0;
+  return std::max(limits::looks_in_vain_least, options.how.stuck_ms / limits::look_ms);
+}
+
+void supervisor_state::look() {
+  wake_in(limits::look_ms, supervisor_wake::look);
+  if (options.looked) options.looked();
+  disk.look(options.how.store);
+  if (looks_most() > 0 && disk.looks_in_vain() == looks_most())
+    spdlog::error("the store has got on with nothing for {} s", looks_most() * limits::look_ms / 1000);
+  if (ending || down_from || given_up) return;
+  const auto now = options.time->steady_ms();
+  for (std::size_t i = 0; i < children.size() && !given_up; ++i)
+    if (children[i].handle) look_at(i, now);
+}
+
+void supervisor_state::look_at(std::size_t i, std::int64_t now) {
+  auto& c = children[i];
+  if (!c.stuck.empty()) {
+    // It does not even hear that it is to end, and whoever has its handle waits for it.
+    if (++c.looks_since == limits::looks_to_die)
+      give_up(c.spec.name + " " + c.stuck + " and cannot be ended");
+    return;
+  }
+  const auto stuck = c.watch.look(now, looks_most(), [&] {
+    probe(self, c.handle, [this](const auto& who, const auto& what) { answered(who, what); });
+  });
+  if (stuck) replace(c, *stuck);
+}
+
+void supervisor_state::answered(const caf::actor_addr& who, const probe_answer& what) {
+  for (auto& c : children) {
+    if (!c.handle || !(c.handle == who) || !c.stuck.empty()) continue;
+    const auto stuck = c.watch.answered(options.time->steady_ms(), what, looks_most(), disk.is_well());
+    if (stuck) replace(c, *stuck);
+  }
+}
+
+void supervisor_state::replace(child& c, const std::string& why) {
+  spdlog::error("{} {}: it is replaced", c.spec.name, why);
+  c.stuck = why;
+  c.looks_since = 0;
+  self->send_exit(c.handle, caf::exit_reason::kill);
+}
+
+child_state supervisor_state::state_of(std::size_t i) const {
+  const auto& c = children[i];
+  if (c.handle) return stopping == i || !c.stuck.empty() ? child_state::stopping : child_state::running;
+  return given_up || ending ? child_state::down : child_state::backing_off;
+}
+
+root_health supervisor_state::health() {
+  const auto now = options.time->steady_ms();
+  root_health out{options.how.one.restarts, static_cast<std::uint32_t>(options.how.one.window_ms / 1000), {}};
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    auto& c = children[i];
+    child_health one;
+    one.name = c.spec.name;
+    one.state = state_of(i);
+    one.restarts = c.restarts;
+    one.recent = c.history.recent(now, options.how.one);
+    one.last_error = c.last_error;
+    one.last_error_at = c.last_error_at;
+    if (c.handle) c.watch.tell(one, now);
+    out.children.push_back(std::move(one));
+  }
   return out;
 }
 
@@ -134,7 +212,7 @@ supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supe
   end_on_exception(self, "supervisor");
   auto& s = self->state;
   for (auto& spec : options.children)
-    s.children.push_back({std::move(spec), nullptr, {}, 0, ""});
+    s.children.emplace_back().spec = std::move(spec);
   options.children.clear();
   s.options = std::move(options);
   self->set_down_handler([self](const caf::down_msg& down) { self->state.went_down(down); });
@@ -145,6 +223,7 @@ supervisor_self::behavior_type supervisor(supervisor_self::stateful_pointer<supe
   });
   if (s.options.before_start) s.options.before_start(tree_actor{self});
   s.start_from(0);
+  s.wake_in(limits::look_ms, supervisor_wake::look);
   return {
       [self](tree_atom) { return self->state.health(); },
       [self](children_atom) { return self->state.living(); },

@@ -11,12 +11,17 @@
 namespace maru::actors {
 namespace {
 
-// What may ask an agent, and so is held to the limits; a stop always goes through.
-bool may_ask(const user_command& what) { return !std::holds_alternative<stop_answer>(what.what); }
+// What ends something always goes through; the rest is held to the rate.
+bool ends_something(const user_command& what) {
+  return std::holds_alternative<stop_answer>(what.what) ||
+         std::holds_alternative<cancel_scheduled>(what.what);
+}
 
+// Now; what is scheduled asks when its turn comes.
 bool asks(const user_command& what) {
   const auto* post = std::get_if<post_message>(&what.what);
-  return post != nullptr ? post->ask_room || !post->agents.empty() : may_ask(what);
+  return post != nullptr ? post->ask_room || !post->agents.empty()
+                         : std::holds_alternative<retry_answer>(what.what);
 }
 
 // How a new one is to be refused, or one that asks an agent; what was taken before is not.
@@ -50,7 +55,7 @@ void user_state::command(user_command what) {
   if (under_way.size() + held.size() >= limits::user_commands_under_way)
     return refuse(what,
                   {code::overloaded, "too many of your commands are under way", limits::retry_after_ms});
-  if (!may_ask(what)) return forward(std::move(what));
+  if (ends_something(what)) return forward(std::move(what));
   // A resend of what was taken is answered all the same: the room knows.
   if (!within_rate()) {
     const auto per_minute = svc->settings->limits.messages_per_minute_per_user;
@@ -112,6 +117,7 @@ void user_state::take_count(const waiting_read& read) {
 void user_state::count_waiting() {
   if (counting) return;
   counting = true;
+  ++counts;
   read_into(
       self, svc->store, caf::actor_cast<user_self>(self),
       [id = id](storage::reader& from) { return waiting_read{false, from.unfinished_of(id)}; },
@@ -148,6 +154,7 @@ void user_state::find_room(const uuid& room) {
             auto& found = rooms[room];
             found.asking = false;
             found.handle = std::move(handle);
+            ++rooms_found;
             self->monitor(found.handle);
             for (const auto ticket : found.tickets)
               send(found, ticket);
@@ -236,11 +243,19 @@ void user_state::tick_later() {
   self->delayed_send(self, std::chrono::milliseconds(limits::user_idle_ms), user_tick{});
 }
 
+work_wait user_state::waits_for() const {
+  if (counting) return {"its questions to be counted", counts};
+  if (!under_way.empty())
+    return {"a command to be taken by its room", under_way.begin()->first + rooms_found, true};
+  return {};
+}
+
 user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shared_services svc, uuid id) {
   auto& s = self->state;
   end_on_exception(self, [&s] { return "user " + s.id.str(); });
   s.svc = std::move(svc);
   s.id = id;
+  tells_of_work(self, [&s] { return s.waits_for(); });
   self->set_down_handler([&s](const caf::down_msg& down) { s.went_down(down); });
   s.start();
   return {
@@ -251,6 +266,12 @@ user_self::behavior_type user(user_self::stateful_pointer<user_state> self, shar
       },
       [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
            retry_answer& what) { s.command({ticket, client, std::move(by), room, std::move(what), false}); },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
+           schedule_message& what) {
+        s.command({ticket, client, std::move(by), room, std::move(what), false});
+      },
+      [&s](std::uint64_t ticket, const room_client& client, person& by, const uuid& room,
+           cancel_scheduled& what) { s.command({ticket, client, std::move(by), room, what, false}); },
       [&s](command_done& how) { s.done(how); },
       [&s](const session_actor& session, const uuid& family) { return s.join(session, family); },
       [&s](std::string& name) { s.renamed = std::move(name); },

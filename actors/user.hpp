@@ -25,7 +25,7 @@ struct user_command {
   room_client client;
   person by;
   uuid room;
-  std::variant<post_message, stop_answer, retry_answer> what;
+  std::variant<post_message, stop_answer, retry_answer, schedule_message, cancel_scheduled> what;
   bool question = false;
 };
 
@@ -48,6 +48,7 @@ struct user_state {
   std::map<uuid, room_link> rooms;
 
   bool counted = false, counting = false;
+  std::uint64_t counts = 0, rooms_found = 0;
   std::uint32_t waiting = 0; // questions without all their answers, never less than there are
   std::uint32_t questions_under_way = 0;
   std::list<user_command> held; // until it is known how many wait; empty it takes no memory
@@ -65,6 +66,7 @@ struct user_state {
   bool tick_set = false; // not while there are devices: they keep it
 
   void start();
+  [[nodiscard]] work_wait waits_for() const;
   void command(user_command what);
   bool within_rate();
   void admit();

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/attempts.hpp"
 #include "actors/facts.hpp"
 #include "base/codes.hpp"
 #include "base/metrics.hpp"
@@ -127,6 +128,16 @@ struct retry_in {
   uuid room;
   uuid answer;
 };
+// What is to be posted later: once at `at`, or again and again as a crontab line says in its time zone.
+struct schedule_in {
+  std::string id;
+  uuid key;
+  uuid room;
+  std::string text;
+  std::optional<std::vector<std::string>> agents;
+  std::optional<std::int64_t> at; // unix ms
+  std::string cron, zone;
+};
 using frame_in = std::variant<open_in, close_in, send_in, stop_in, retry_in>;
 
 class session_port {
@@ -184,9 +195,20 @@ struct get_events {
   std::optional<std::uint64_t> after, before;
   std::size_t limit = 100;
 };
+struct get_answer {
+  uuid room, answer;
+};
 using post_message = send_in;
 using stop_answer = stop_in;
 using retry_answer = retry_in;
+using schedule_message = schedule_in;
+struct list_scheduled {
+  uuid room;
+};
+struct cancel_scheduled {
+  uuid room;
+  uuid schedule;
+};
 
 // For administrators, and for the operator of this machine.
 struct get_tree {};    // the live supervision tree
@@ -226,6 +248,10 @@ struct treat_dead {
   dead_act how = dead_act::requeue;
   uuid id;
 };
+// An entry that waits for its time: it is dropped.
+struct purge_entry {
+  uuid id;
+};
 // Of those below the cursor at most limits::dead_treated at once, the newest first.
 struct treat_all_dead {
   dead_act how = dead_act::requeue;
@@ -233,10 +259,11 @@ struct treat_all_dead {
   std::optional<std::string> cursor;
 };
 
-using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents,
-                             list_rooms, create_room, get_room, get_events, post_message, stop_answer,
-                             retry_answer, get_tree, may_observe, list_users, add_user, change_user,
-                             list_mailboxes, list_entries, list_dead, get_dead, treat_dead, treat_all_dead>;
+using request =
+    std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
+                 create_room, get_room, get_events, post_message, stop_answer, retry_answer, get_answer, schedule_message,
+                 list_scheduled, cancel_scheduled, get_tree, may_observe, list_users, add_user, change_user,
+                 list_mailboxes, list_entries, purge_entry, list_dead, get_dead, treat_dead, treat_all_dead>;
 
 struct nothing {};
 struct person_view {
@@ -288,6 +315,26 @@ struct posted {
   bool duplicate = false;
   std::vector<asked> answers;
 };
+// An answer, with what was spent on it: a line for each attempt that is over, see attempts.hpp.
+struct answer_view {
+  storage::answer_end how;
+  std::vector<attempt_cost> attempts;
+};
+// Something that will be posted.
+struct scheduled_item {
+  uuid id;
+  uuid author;
+  std::string name; // of the author; "" gone
+  std::string text;
+  bool cut = false; // a long text is, in a list
+  std::optional<std::vector<std::string>> agents;
+  std::int64_t at = 0; // its next turn
+  std::string cron, zone;
+  std::int64_t created_at = 0;
+};
+struct scheduled_view {
+  std::vector<scheduled_item> items;
+};
 struct tree_view {
   std::string json;
 };
@@ -319,8 +366,8 @@ struct treated {
 };
 
 using reply = std::variant<refusal, nothing, signed_in, profile, identity, agents_view, room_view, rooms_view,
-                           events_view, posted, tree_view, user_view, users_view, mailboxes_view,
-                           entries_view, dead_view, dead_list_view, treated>;
+                           events_view, posted, answer_view, scheduled_view, tree_view, user_view, users_view,
+                           mailboxes_view, entries_view, dead_view, dead_list_view, treated>;
 using replied = std::function<void(reply)>; // called once, on a thread that must not be held
 
 } // namespace api

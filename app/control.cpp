@@ -2,15 +2,12 @@
 
 #include <cstdio>
 #include <fstream>
-#include <iostream>
 
 #include <fcntl.h>
 #include <sodium.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
-
-#include "net/local_get.hpp"
 
 namespace maru::app {
 namespace {
@@ -22,19 +19,6 @@ std::string text_of(const nlohmann::json& object, const char* key) {
   if (!object.is_object()) return "";
   const auto it = object.find(key);
   return it != object.end() && it->is_string() ? it->get<std::string>() : "";
-}
-
-void print(const nlohmann::json& children, const std::string& indent) {
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    const auto& c = children[i];
-    const bool last = i + 1 == children.size();
-    std::cout << indent << (last ? "└─ " : "├─ ") << c.value("name", "")
-              << (c.value("running", false) ? "" : "  down");
-    if (const auto restarts = c.value("restarts", 0U)) std::cout << "  restarts " << restarts;
-    if (const auto error = c.value("last_error", ""); !error.empty()) std::cout << "  last error: " << error;
-    std::cout << "\n";
-    if (c.contains("children")) print(c["children"], indent + (last ? "   " : "│  "));
-  }
 }
 
 } // namespace
@@ -76,26 +60,6 @@ void control_file::write(const std::string& address) {
   if (!written) throw std::runtime_error("cannot write " + fresh + ": is the disk full?");
   std::filesystem::rename(fresh, path_);
   written_ = true;
-}
-
-int show_tree(const std::filesystem::path& data) {
-  const auto control = read_control(data);
-  if (!control) {
-    std::cerr << "No server runs on " << data
-              << ". Start one with `maru serve`, or name its data directory with "
-              << "--config or --set server.data=DIR.\n";
-    return 1;
-  }
-  const auto reply = net::local_get(control->address, "/api/v1/admin/tree", control->token);
-  const auto tree = nlohmann::json::parse(reply.body, nullptr, false);
-  if (reply.status != 200 || !tree.is_array()) {
-    std::cerr << "The server at " << control->address << " does not answer"
-              << (reply.status > 0 ? " as expected: " + std::to_string(reply.status) : "") << ".\n";
-    return 1;
-  }
-  std::cout << "maru\n";
-  print(tree, "");
-  return 0;
 }
 
 } // namespace maru::app

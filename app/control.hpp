@@ -34,7 +34,4 @@ std::optional<control> read_control(const std::filesystem::path& data);
 // 256 random bits, in hexadecimal.
 std::string random_token();
 
-// Prints the live supervision tree of the server of this data directory. Exit status.
-int show_tree(const std::filesystem::path& data);
-
 } // namespace maru::app

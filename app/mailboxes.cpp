@@ -25,13 +25,13 @@ std::string first_page() { return "?limit=" + std::to_string(limits::mailboxes_p
 
 void print_mailbox(const json& one) {
   std::cout << std::setw(4) << one.at("depth").get<std::uint64_t>() << "  since " << text(one, "oldest_at")
-            << "  due " << text(one, "due_at") << "  " << text(one, "mailbox") << "\n";
+            << "  next due " << text(one, "due_at") << "  " << text(one, "mailbox") << "\n";
 }
 
 void print_entry(const json& one) {
-  std::cout << text(one, "id") << "  since " << text(one, "enqueued_at") << "  failures "
-            << one.at("failures").get<std::uint64_t>() << "  losses " << one.at("losses").get<std::uint64_t>()
-            << "  " << text(one, "kind") << "\n";
+  std::cout << text(one, "id") << "  since " << text(one, "enqueued_at") << "  due "
+            << text(one, "visible_at") << "  failures " << one.at("failures").get<std::uint64_t>()
+            << "  losses " << one.at("losses").get<std::uint64_t>() << "  " << text(one, "kind") << "\n";
 }
 
 void print_dead(const json& one) {
@@ -49,7 +49,8 @@ void print_fields(const json& one) {
 // What was done to many, told as it comes: a page at a time, however many there are.
 class tally {
 public:
-  tally(bool as_json, std::string deed) : json_(as_json), deed_(std::move(deed)) {
+  tally(bool as_json, std::string deed, std::string of = "dead letter")
+      : json_(as_json), deed_(std::move(deed)), of_(std::move(of)) {
     if (json_) std::cout << R"({"refused":[)";
   }
   void take(const json& page) {
@@ -66,13 +67,13 @@ public:
     if (json_)
       std::cout << R"(],"done":)" << done_ << "}\n";
     else
-      std::cout << deed_ << " " << done_ << (done_ == 1 ? " dead letter.\n" : " dead letters.\n");
+      std::cout << deed_ << " " << done_ << " " << of_ << (done_ == 1 ? ".\n" : "s.\n");
     if (refused_ > 0) throw trouble{std::to_string(refused_) + " could not be; they are still there"};
   }
 
 private:
   const bool json_;
-  const std::string deed_;
+  const std::string deed_, of_;
   const char* before_ = "";
   std::uint64_t done_ = 0, refused_ = 0;
 };
@@ -84,6 +85,7 @@ json filter_of(const mailbox_order& order) {
   return out;
 }
 
+std::string entry_path(const mailbox_order& order) { return mailboxes_path + "/entries/" + order.what; }
 std::string letter_path(const mailbox_order& order) { return dead_path + "/" + order.what; }
 
 void treat_all(office& at, const mailbox_order& order, const std::string& deed, const std::string& done) {
@@ -140,12 +142,14 @@ int requeue_dead_letters(const config::settings& settings, const mailbox_order& 
     office at(settings, missing::refuse);
     if (order.all) return treat_all(at, order, "requeue", "Requeued");
     const auto made = at.ask("POST", letter_path(order) + "/requeue", {});
-    const auto& answer = made.at("answers").at(0);
+    const auto& answers = made.at("answers");
     if (order.json)
       std::cout << made.dump() << "\n";
+    else if (answers.empty())
+      std::cout << "Requeued; it is due at once.\n";
     else
-      std::cout << "Requeued; " << text(answer, "agent") << " answers it as " << text(answer, "answer")
-                << ".\n";
+      std::cout << "Requeued; " << text(answers[0], "agent") << " answers it as "
+                << text(answers[0], "answer") << ".\n";
   });
 }
 
@@ -153,8 +157,8 @@ int purge_dead_letters(const config::settings& settings, const mailbox_order& or
   return carried_out(settings, [&] {
     office at(settings, missing::refuse);
     if (order.all) return treat_all(at, order, "purge", "Purged");
-    tally sum(order.json, "Purged");
-    sum.take(at.ask("DELETE", letter_path(order), {}));
+    tally sum(order.json, "Purged", order.waiting ? "scheduled message" : "dead letter");
+    sum.take(at.ask("DELETE", order.waiting ? entry_path(order) : letter_path(order), {}));
     sum.end();
   });
 }

@@ -11,6 +11,7 @@ struct mailbox_order {
   std::string what;            // a mailbox, or the id of a dead letter: a UUID
   std::string mailbox, reason; // which dead letters; "" any
   bool all = false;
+  bool waiting = false; // purge: not a dead letter, but a scheduled message
   bool json = false;
 };
 

@@ -5,9 +5,9 @@
 #include <CLI/CLI.hpp>
 
 #include "app/backup.hpp"
-#include "app/control.hpp"
 #include "app/mailboxes.hpp"
 #include "app/serve.hpp"
+#include "app/tree.hpp"
 #include "app/users.hpp"
 #include "base/codes.hpp"
 #include "base/uuid.hpp"
@@ -106,7 +106,8 @@ void add_mailbox_commands(CLI::App& app, maru::app::mailbox_order& order,
   };
   const CLI::Validator an_id(
       [](const std::string& text) {
-        return maru::uuid::parse(text) ? "" : "'" + text + "' is no id; `maru mailbox dead` shows them";
+        return maru::uuid::parse(text) ? ""
+                                       : "'" + text + "' is no id; `maru mailbox dead` and `show` show them";
       },
       "ID");
   const auto take_one_or_all = [&](CLI::App* command) {
@@ -116,6 +117,7 @@ void add_mailbox_commands(CLI::App& app, maru::app::mailbox_order& order,
     which->require_option(1);
     for (auto* filter : take_filter(command))
       filter->needs(all);
+    return all;
   };
   add("list", "Show the mailboxes in which something waits", maru::app::list_mailboxes);
   add("show", "Show what waits in a mailbox, or a dead letter", maru::app::show_mailbox)
@@ -123,7 +125,10 @@ void add_mailbox_commands(CLI::App& app, maru::app::mailbox_order& order,
       ->required();
   take_filter(add("dead", "Show the dead letters, the newest first", maru::app::list_dead_letters));
   take_one_or_all(add("requeue", "Have dead letters tried afresh", maru::app::requeue_dead_letters));
-  take_one_or_all(add("purge", "Delete dead letters", maru::app::purge_dead_letters));
+  auto* purge = add("purge", "Delete dead letters, or a scheduled message", maru::app::purge_dead_letters);
+  auto* all_dead = take_one_or_all(purge);
+  purge->add_flag("--waiting", order.waiting, "ID is of a scheduled message that waits: `maru mailbox show`")
+      ->excludes(all_dead);
 }
 
 } // namespace
@@ -162,9 +167,12 @@ int main(int argc, char** argv) {
 
   auto* tree = app.add_subcommand("tree", "Show the live supervision tree of the running server");
   add_options(tree);
+  bool tree_as_json = false;
+  tree->add_flag("--json", tree_as_json, "As JSON, with every actor that is not well and up to 1000 others");
   tree->callback([&] {
-    status =
-        with_settings(what, [](maru::config::settings s) { return maru::app::show_tree(s.server.data); });
+    status = with_settings(what, [&](const maru::config::settings& s) {
+      return maru::app::show_tree(s.server.data, tree_as_json);
+    });
   });
 
   maru::app::user_order order;

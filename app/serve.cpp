@@ -4,9 +4,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <mutex>
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <spdlog/spdlog.h>
 
@@ -15,6 +17,7 @@
 #include "app/control.hpp"
 #include "app/database.hpp"
 #include "app/logs.hpp"
+#include "base/loop_watch.hpp"
 #include "config/limits.hpp"
 #include "llm/counted.hpp"
 #include "llm/provider.hpp"
@@ -26,12 +29,40 @@
 namespace maru::app {
 namespace {
 
+constexpr unsigned log_patience_seconds = 10;
+
 // Nothing can be promised any more: no destructor may pretend otherwise.
 [[noreturn]] void give_up(const std::string& why) {
   spdlog::critical("{}", why);
   spdlog::shutdown();
   std::_Exit(EXIT_FAILURE);
 }
+
+// A thread that hangs may hold what the log needs.
+[[noreturn]] void end_stuck(const std::string& why) {
+  ::alarm(log_patience_seconds);
+  give_up(why + ": the process ends");
+}
+
+// Why the process ends though nobody asked it to: told once, and the main thread ends all in order.
+class verdict {
+public:
+  void pass(std::string why) {
+    const std::lock_guard lock{mutex_};
+    if (!why_.empty()) return;
+    spdlog::critical("{}: the process ends", why);
+    why_ = std::move(why);
+    ::kill(::getpid(), SIGTERM);
+  }
+  [[nodiscard]] bool passed() const {
+    const std::lock_guard lock{mutex_};
+    return !why_.empty();
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::string why_;
+};
 
 // Otherwise the allocator keeps them once it has seen one freed.
 void give_big_buffers_back() { mallopt(M_MMAP_THRESHOLD, static_cast<int>(limits::big_buffer_bytes)); }
@@ -86,7 +117,17 @@ sigset_t block_signals() {
   return set;
 }
 
-void run(config::settings given, const sigset_t& signals) {
+// A full disk is no reason to serve nobody.
+void tell_where(control_file& control, const std::string& address) {
+  try {
+    control.write(address);
+  } catch (const std::exception& e) {
+    spdlog::error("{}; until it is started again, commands as `maru user` do not find this server", e.what());
+  }
+}
+
+// True: as it was told to; false: nothing else helped.
+bool run(config::settings given, const sigset_t& signals) {
   spdlog::info("maru {} starts data={}", MARU_VERSION, given.server.data.string());
   raise_open_files();
   give_big_buffers_back();
@@ -112,7 +153,8 @@ void run(config::settings given, const sigset_t& signals) {
   options.on = &on;
   options.control_token = control.token();
   options.counts = counts;
-  options.gave_up = give_up;
+  const auto fallen = std::make_shared<verdict>();
+  options.gave_up = [fallen](std::string why) { fallen->pass(std::move(why)); };
   store = nullptr;
   actors::node node(std::move(options));
   // Also when the start fails from here on: before the loops have nobody to drive them.
@@ -123,7 +165,16 @@ void run(config::settings given, const sigset_t& signals) {
   for (const auto& address : server.addresses())
     spdlog::info("maru {} listens on {}{}", MARU_VERSION, address.starts_with("unix:") ? "" : "http://",
                  address);
-  if (!server.addresses().empty()) control.write(server.addresses().front());
+  if (!server.addresses().empty()) tell_where(control, server.addresses().front());
+
+  loop_watch::options watch;
+  watch.look_ms = limits::look_ms;
+  watch.looks_most =
+      std::max(limits::looks_in_vain_least, settings->supervision.stuck_seconds * 1000 / limits::look_ms);
+  watch.beats = [&node] { return node.looks(); };
+  watch.stuck = end_stuck;
+  loop_watch threads(on, std::move(watch));
+  if (settings->supervision.stuck_seconds > 0) threads.start();
 
   int signal = 0;
   sigwait(&signals, &signal);
@@ -133,7 +184,9 @@ void run(config::settings given, const sigset_t& signals) {
   drained.get_future().wait();
   server.stop();
   outgoing.stop();
+  threads.stop();
   node.shut_down();
+  return !fallen->passed();
 }
 
 } // namespace
@@ -142,7 +195,10 @@ int serve(config::settings settings) {
   const auto signals = block_signals(); // before the log has a thread
   set_up_logs(settings.log);
   try {
-    run(std::move(settings), signals);
+    if (!run(std::move(settings), signals)) {
+      spdlog::critical("maru has ended, since it could not go on");
+      return EXIT_FAILURE;
+    }
   } catch (const storage::open_error& e) {
     spdlog::critical("{}", e.detail);
     return EXIT_FAILURE;

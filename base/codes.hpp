@@ -53,11 +53,21 @@ auto inspect(Inspector& f, refusal& x) {
 
 // Why an entry of a mailbox became a dead letter; kept and told as a word.
 enum class burial : std::uint8_t {
-  poison,  // it killed its actor again and again
-  expired, // nobody had taken it up when its time was over
+  poison,       // it killed its actor again and again
+  expired,      // nobody had taken it up when its time was over
+  refused,      // what it asked for may not be, or cannot be any more
+  budget_spent, // its attempts, or what they may cost, were used up
 };
-inline constexpr std::array<std::string_view, 2> burials{"poison", "expired"};
+inline constexpr std::array<std::string_view, 4> burials{"poison", "expired", "refused", "budget_spent"};
 constexpr std::string_view word(burial why) { return burials[static_cast<std::size_t>(why)]; }
+
+// Whose mailboxes there are: the first part of a mailbox's name.
+enum class mailbox_kind : std::uint8_t {
+  agent, // questions to one agent of one room
+  room,  // what a room is to be told later
+};
+inline constexpr std::array<std::string_view, 2> mailbox_kinds{"agent", "room"};
+constexpr std::string_view word(mailbox_kind of) { return mailbox_kinds[static_cast<std::size_t>(of)]; }
 
 // WebSocket close codes; mirrored to the browser client by a test.
 enum class close_code : std::uint16_t {

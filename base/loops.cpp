@@ -59,6 +59,12 @@ void loop::wake() {
   if (asleep_.load() && asleep_.exchange(false)) asio::post(inside_->io, [] {});
 }
 
+bool loop::came_round() {
+  const bool came = !asked_.exchange(true);
+  if (came) asio::post(inside_->io, [this] { asked_ = false; });
+  return came;
+}
+
 bool loop::settle() {
   if (deferred_.empty()) return false;
   std::swap(deferred_, running_);
@@ -72,6 +78,7 @@ bool loop::settle() {
 }
 
 bool loop::poll(std::size_t most) {
+  now_at({"sockets", 0});
   return survived([this, most] {
     std::size_t served = 0;
     while (served < most && inside_->io.poll_one() > 0)

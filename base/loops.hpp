@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -35,6 +36,21 @@ public:
   void wake();
   [[nodiscard]] bool asleep() const { return asleep_.load(); }
 
+  // What the thread is at: it tells, others may read. `what` lives for ever.
+  struct activity {
+    const char* what = "nothing";
+    std::uint64_t actor = 0; // 0: none
+  };
+  void now_at(activity now) {
+    what_.store(now.what, std::memory_order_relaxed);
+    actor_.store(now.actor, std::memory_order_relaxed);
+  }
+  [[nodiscard]] activity last_at() const {
+    return {what_.load(std::memory_order_relaxed), actor_.load(std::memory_order_relaxed)};
+  }
+  // From one other thread: whether the loop has come round to its sockets since it was asked last.
+  bool came_round();
+
   void enter();  // this thread is the loop's from now on
   bool settle(); // runs what was deferred; false: nothing was
   // Serves what is ready, `most` handlers of it: who is always ready must not have it all. False: nothing
@@ -56,7 +72,9 @@ private:
   std::unique_ptr<inside> inside_;
   std::vector<std::function<void()>> deferred_, running_;
   const std::size_t index_;
-  std::atomic<bool> asleep_{false};
+  std::atomic<bool> asleep_{false}, asked_{false};
+  std::atomic<const char*> what_{"nothing"};
+  std::atomic<std::uint64_t> actor_{0};
 };
 
 class loops {

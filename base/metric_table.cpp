@@ -32,13 +32,14 @@ const metric_label actor{"actor",
                          {"store", "callers", "relay", "directory", "agents", "users", "rooms", "accounts",
                           "sessions", "scheduler", "api", "observer", "agent", "user", "room", "session",
                           "supervisor", "other"}};
-const metric_label reason{"reason", {"exception", "killed", "start", "other"}};
+const metric_label reason{"reason", {"exception", "killed", "start", "stuck", "other"}};
 metric_label burial_reasons() {
   metric_label out{"reason", {burials.begin(), burials.end()}};
   out.values.emplace_back("other");
   return out;
 }
 const metric_label dead = burial_reasons();
+const metric_label mailbox{"mailbox", {mailbox_kinds.begin(), mailbox_kinds.end()}};
 const metric_label failure{
     "reason", {"none", "conflict", "duplicate", "fenced", "full", "overloaded", "unavailable", "fatal"}};
 const metric_label kind{"kind", {"http", "ws", "sse"}};
@@ -48,8 +49,9 @@ const metric_label closed{"code",
 const metric_label frame{"type", {"refused", "hello", "ping", "open", "close", "send", "stop", "retry"}};
 const metric_label status{"status", {"1xx", "2xx", "3xx", "4xx", "5xx"}};
 const metric_label ending{"end",
-                          {"answered", "stopped", "poison", "expired", "unreachable", "timed_out", "status",
-                           "not_a_stream", "cut", "in_stream", "too_large", "other"}};
+                          {"answered", "stopped", "poison", "expired", "refused", "budget_spent",
+                           "unreachable", "timed_out", "status", "not_a_stream", "cut", "in_stream",
+                           "too_large", "other"}};
 const metric_label tokens{"kind", {"prompt", "completion"}};
 const metric_label outcome{"outcome",
                            {"ok", "unreachable", "timed_out", "status", "not_a_stream", "cut", "in_stream",
@@ -127,21 +129,42 @@ void add_actors(table& to) {
 void add_mailboxes(table& to) {
   to.insert(to.end(), {{metric::mailbox_entries,
                         "maru_mailbox_entries",
-                        "Entries in all durable mailboxes",
+                        "Entries in all durable mailboxes, by kind of mailbox",
                         type::gauge,
                         read,
-                        {},
+                        {mailbox},
                         {}},
                        {metric::mailbox_oldest_due,
                         "maru_mailbox_oldest_due_seconds",
                         "How long the entry that is due longest has been due; 0 when none is",
                         type::gauge,
                         read,
-                        {},
+                        {mailbox},
+                        {}},
+                       {metric::mailbox_enqueued,
+                        "maru_mailbox_enqueued_total",
+                        "Entries taken, turns of what is repeated included",
+                        type::counter,
+                        !read,
+                        {mailbox},
+                        {}},
+                       {metric::mailbox_handled,
+                        "maru_mailbox_handled_total",
+                        "Entries that had their effect",
+                        type::counter,
+                        !read,
+                        {mailbox},
+                        {}},
+                       {metric::mailbox_postponed,
+                        "maru_mailbox_postponed_total",
+                        "Due entries put off because there was no place for what they ask",
+                        type::counter,
+                        !read,
+                        {mailbox},
                         {}},
                        {metric::mailbox_failures,
                         "maru_mailbox_failures_total",
-                        "Entries whose agent crashed over them",
+                        "Entries whose owner crashed over them",
                         type::counter,
                         !read,
                         {},
@@ -162,10 +185,10 @@ void add_mailboxes(table& to) {
                         {}},
                        {metric::mailbox_buried,
                         "maru_mailbox_buried_total",
-                        "Entries that became dead letters, by reason",
+                        "Entries that became dead letters, by kind of mailbox and reason",
                         type::counter,
                         !read,
-                        {dead},
+                        {mailbox, dead},
                         {}}});
 }
 
@@ -427,6 +450,13 @@ void add_answers(table& to, const metric_names& names) {
                         !read,
                         {},
                         {}},
+                       {metric::answer_fallbacks,
+                        "maru_answer_fallbacks_total",
+                        "Attempts made with the agent's next provider",
+                        type::counter,
+                        !read,
+                        {},
+                        {}},
                        {metric::provider_calls,
                         "maru_provider_calls_total",
                         "Calls to models that ended, by outcome",
@@ -437,6 +467,20 @@ void add_answers(table& to, const metric_names& names) {
                        {metric::provider_calls_running,
                         "maru_provider_calls_running",
                         "Calls to models under way",
+                        type::gauge,
+                        !read,
+                        {provider},
+                        {}},
+                       {metric::provider_calls_waiting,
+                        "maru_provider_calls_waiting",
+                        "Calls to models that wait their turn",
+                        type::gauge,
+                        !read,
+                        {provider},
+                        {}},
+                       {metric::provider_rests,
+                        "maru_provider_rests",
+                        "1 while a provider that failed many times in a row is left alone",
                         type::gauge,
                         !read,
                         {provider},

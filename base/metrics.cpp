@@ -66,7 +66,9 @@ void metrics::add_at(metric what, std::size_t at, std::uint64_t n) {
   if (at < p.series) slots_[p.first + at].n.fetch_add(n, std::memory_order_relaxed);
 }
 
-void metrics::take_at(metric what, std::size_t at) { add_at(what, at, ~std::uint64_t{0}); }
+void metrics::take_at(metric what, std::size_t at, std::uint64_t n) {
+  add_at(what, at, std::uint64_t{0} - n);
+}
 
 void metrics::observe_at(metric what, std::size_t at, double value) {
   const auto& p = where(what);

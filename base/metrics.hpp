@@ -31,10 +31,13 @@ enum class metric : std::uint8_t {
 
   mailbox_entries,
   mailbox_oldest_due,
+  mailbox_enqueued, // mailbox_kind, as those above and the next two
+  mailbox_handled,
+  mailbox_postponed,
   mailbox_failures,
   mailbox_losses,
   mailbox_dead_letters,
-  mailbox_buried,
+  mailbox_buried, // mailbox_kind, reason
 
   store_steps,
   store_refused, // storage::failure
@@ -74,8 +77,11 @@ enum class metric : std::uint8_t {
   answer_tokens, // token_kind
   answer_pieces,
   answer_retries,
+  answer_fallbacks,
   provider_calls, // provider, llm::fault and then cancelled
   provider_calls_running,
+  provider_calls_waiting,
+  provider_rests,
   provider_first_piece_seconds,
   provider_call_seconds,
 
@@ -131,7 +137,7 @@ public:
   void add(metric what, std::uint64_t n = 1) { add_at(what, 0, n); }
   // `at`: the place of the label value in the table.
   void add_at(metric what, std::size_t at, std::uint64_t n = 1);
-  void take_at(metric what, std::size_t at); // one less, of a gauge
+  void take_at(metric what, std::size_t at, std::uint64_t n = 1); // less, of a gauge
   void observe(metric what, double value) { observe_at(what, 0, value); }
   void observe_at(metric what, std::size_t at, double value);
 

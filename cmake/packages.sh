@@ -5,7 +5,7 @@ build_packages=(
   g++ cmake ninja-build pkg-config ccache mold
   libcaf-dev libboost-dev nlohmann-json3-dev libssl-dev libsqlite3-dev
   libspdlog-dev libcli11-dev libtomlplusplus-dev libsodium-dev libutf8proc-dev prometheus-cpp-dev
-  ca-certificates
+  libhowardhinnant-date-dev tzdata ca-certificates
 )
 test_packages=(catch2 clang-format-19 clang-19 libclang-rt-19-dev git curl)
 long_packages=(clang-tidy-19)

@@ -60,6 +60,16 @@ void check_agent(const agent_settings& a, std::size_t index, const settings& all
     problems.add(path + ".model", "is missing", "the model, as its provider names it");
 }
 
+void check_supervision(const supervision_settings& s, report& problems) {
+  if (s.backoff_first_ms > s.backoff_most_ms)
+    problems.add("supervision.backoff_first_ms", "is more than backoff_most_ms",
+                 "at most " + std::to_string(s.backoff_most_ms));
+  // What rests is not to be taken for stuck, nor is who waits for it.
+  if (s.stuck_seconds > 0 && s.backoff_most_ms >= s.stuck_seconds * 1000)
+    problems.add("supervision.backoff_most_ms", "is not less than stuck_seconds",
+                 "less than " + std::to_string(s.stuck_seconds) + "000, or stuck_seconds = 0");
+}
+
 void check_listen(const std::vector<std::string>& all, report& problems) {
   for (std::size_t i = 0; i < all.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
@@ -82,6 +92,7 @@ std::string member_path(std::string_view section, std::string_view name, std::si
 
 void check(settings& all, report& problems) {
   check_listen(all.server.listen, problems);
+  check_supervision(all.supervision, problems);
   check_names("provider", all.providers, problems);
   check_names("agent", all.agents, problems);
   for (std::size_t i = 0; i < all.providers.size(); ++i)

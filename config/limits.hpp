@@ -49,6 +49,19 @@ inline constexpr std::size_t event_bytes_around_text = 1024; // ids, usage and n
 inline constexpr std::uint32_t minute_ms = 60'000; // the rates' unit
 inline constexpr std::int64_t day_ms = 86'400'000; // the unit of refresh tokens' lives
 
+// What is scheduled: posted later, once or again and again.
+inline constexpr std::size_t scheduled_per_room = 100;    // its mailbox: read whole when the room starts
+inline constexpr std::size_t scheduled_per_person = 50;   // in all rooms; each may call models for ever
+inline constexpr std::uint32_t scheduled_gap_minutes = 5; // the shortest between two turns: models cost
+inline constexpr std::int64_t scheduled_ahead_ms = 366 * day_ms; // what is further away is mostly a slip
+inline constexpr std::int64_t scheduled_late_ms = 60'000; // a clock that is slow, a request that took long
+inline constexpr std::size_t cron_chars = 200;
+inline constexpr std::size_t time_chars = 64;       // of a point in time, as text
+inline constexpr std::size_t zone_chars = 64;       // the longest of the IANA database has 32
+inline constexpr std::size_t scheduled_at_once = 8; // read and ordered in one go; each up to 256 kB of text
+inline constexpr std::uint32_t postponed_first_ms = 1'000; // then as long again as it is late already
+inline constexpr std::uint32_t postponed_most_ms = 60'000;
+
 // What may wait inside.
 inline constexpr std::size_t room_commits_under_way = 4096; // posts of one room between order and disk
 inline constexpr std::size_t room_answers_unfinished = 512; // each holds its text in memory
@@ -140,8 +153,9 @@ inline constexpr std::uint32_t checkpoint_ms = 100;
 inline constexpr std::uint32_t checkpoint_pieces = 64;
 
 // The embedded database.
-inline constexpr std::uint32_t database_busy_ms = 5'000;     // a backup tool may hold the lock for a moment
-inline constexpr std::size_t database_cache_kib = 32'768;    // of each connection
+inline constexpr std::uint32_t database_busy_ms = 5'000;  // a backup tool may hold the lock for a moment
+inline constexpr std::uint32_t database_watch_ms = 1'000; // an idle store looks whether its files are there
+inline constexpr std::size_t database_cache_kib = 32'768; // of each connection
 inline constexpr std::size_t database_write_bytes = 126'976; // of the log; SQLite's writes end at 128 KiB
 inline constexpr int database_log_pages = 16'384;            // 64 MiB of log, then it is moved into the file
 inline constexpr int database_log_most_pages = 131'072;      // beyond it readers are waited for
@@ -166,17 +180,19 @@ inline constexpr std::uint32_t losses_without_wait =
     5; // with a whole process; from then on it may be the cause
 inline constexpr std::uint32_t loss_backoff_first_ms = 1'000;
 inline constexpr std::uint32_t loss_backoff_most_ms = 60'000;
-inline constexpr std::uint32_t restarts = 5; // of one child within restart_window_ms
-inline constexpr std::uint32_t restart_window_ms = 10'000;
-inline constexpr std::uint32_t restart_backoff_first_ms = 20;
-inline constexpr std::uint32_t restart_backoff_most_ms = 5'000;
+inline constexpr std::uint32_t restarts_of_one = 5;   // of one name in a nursery; then its longest wait
 inline constexpr std::uint32_t child_stop_ms = 2'000; // then it is killed
-inline constexpr std::size_t nursery_children_crashed =
-    100; // different ones within the window: not theirs alone
 inline constexpr std::size_t nursery_crashes_remembered = 4096; // of names not started again since
 inline constexpr std::size_t nursery_asks_waiting = 1024;       // for one name during its backoff
 inline constexpr std::size_t directory_asks_waiting = 65'536;   // for all names
-inline constexpr std::size_t tree_children = 1000;              // of one supervisor; the troubled come first
+inline constexpr std::uint32_t look_ms = 1'000; // between two looks of a supervisor at its children
+inline constexpr std::uint32_t looks_around =
+    10; // a nursery has looked at each child: thousands cost some ms
+inline constexpr std::uint32_t looks_in_vain_least = 2; // a machine that slept has missed one
+inline constexpr std::uint32_t looks_to_die =
+    5; // of one that is killed; then nothing but the process's end helps
+inline constexpr std::uint32_t given_up_ms = 600'000; // then the root ends by itself
+inline constexpr std::size_t tree_children = 1000;    // of one supervisor; the troubled come first
 
 // Signing in.
 inline constexpr std::size_t account_requests_under_way = 4096;
@@ -193,6 +209,13 @@ inline constexpr std::uint32_t drop_again_ms = 100;            // between such s
 inline constexpr std::uint32_t provider_retry_after_most_ms = 60'000;
 
 // Outgoing calls to models.
+inline constexpr std::uint32_t call_positions_ms =
+    1'000;                                               // between two looks at the places of those that wait
+inline constexpr std::uint32_t positions_told = 100;     // of one provider: further back it moves too fast
+inline constexpr std::uint32_t line_positions_told = 16; // of the questions behind each other in a room
+inline constexpr std::uint32_t call_wait_told_least_ms =
+    1'000; // what is refused for them may come again after
+inline constexpr std::uint32_t call_wait_told_most_ms = 60'000;
 inline constexpr std::size_t provider_line_bytes =
     1'048'576; // a line, or an event, of its stream; real ones have 300
 inline constexpr std::size_t provider_read_bytes =

@@ -181,6 +181,8 @@ std::vector<option<settings>> make_people() {
                 "Messages of one user in a minute; 0: no limit."),
       number<s>("limits.questions_waiting_per_user", AT(limits.questions_waiting_per_user), 0, a_million,
                 "Questions of one user that wait for their answer; 0: no limit."),
+      number<s>("limits.calls_per_user", AT(limits.calls_per_user), 0, a_million,
+                "Model calls that run for one user at a time; further ones wait their turn. 0: no limit."),
       number<s>("limits.requests_per_minute_per_address", AT(limits.requests_per_minute_per_address), 0,
                 a_million,
                 "Requests without a valid token from one address in a minute; 0: no limit, as is right "
@@ -195,6 +197,42 @@ std::vector<option<settings>> make_people() {
       choice<s>("log.level", AT(log.level), levels, "The least important line that is logged."),
       choice<s>("log.format", AT(log.format), formats, "Lines for people or for machines."),
   };
+}
+
+std::vector<option<settings>> make_supervision() {
+  using s = settings;
+  constexpr std::uint32_t a_day_seconds = 86'400;
+  std::vector<option<settings>> out;
+  const auto subtree = [&](std::string_view restarts, std::string_view period, auto at,
+                           std::string_view restarts_help, std::string_view period_help) {
+    out.push_back(
+        number<s>(restarts, [=](auto& o) -> auto& { return at(o).restarts; }, 1, a_million, restarts_help));
+    out.push_back(number<s>(
+        period, [=](auto& o) -> auto& { return at(o).period_seconds; }, 1, a_day_seconds, period_help));
+  };
+  subtree("supervision.root_restarts", "supervision.root_period_seconds", AT(supervision.root),
+          "How often one part of the server may fall within root_period_seconds and is started again; once "
+          "more, and the process ends with status 1.",
+          "The period of root_restarts.");
+  subtree("supervision.agents_restarts", "supervision.agents_period_seconds", AT(supervision.agents),
+          "How many different agents may fall within agents_period_seconds; one more, and all are started "
+          "anew.",
+          "The period of agents_restarts.");
+  subtree("supervision.users_restarts", "supervision.users_period_seconds", AT(supervision.users),
+          "The same for the actors of people.", "The period of users_restarts.");
+  subtree("supervision.rooms_restarts", "supervision.rooms_period_seconds", AT(supervision.rooms),
+          "The same for rooms.", "The period of rooms_restarts.");
+  subtree("supervision.sessions_restarts", "supervision.sessions_period_seconds", AT(supervision.sessions),
+          "The same for the sessions of devices.", "The period of sessions_restarts.");
+  out.push_back(number<s>("supervision.backoff_first_ms", AT(supervision.backoff_first_ms), 1, an_hour_ms,
+                          "The wait before what fell starts again; doubles with each fall."));
+  out.push_back(number<s>("supervision.backoff_most_ms", AT(supervision.backoff_most_ms), 1, an_hour_ms,
+                          "The longest such wait."));
+  out.push_back(number<s>("supervision.stuck_seconds", AT(supervision.stuck_seconds), 0, a_day_seconds,
+                          "How long an actor may answer nobody, or its work may stand still, before it is "
+                          "replaced; a thread that "
+                          "handles nothing for so long ends the process. 0: for ever."));
+  return out;
 }
 
 std::vector<option<provider_settings>> make_provider() {
@@ -215,7 +253,25 @@ std::vector<option<provider_settings>> make_provider() {
                 "After a cut, begin the answer again or go on from its text; the latter only if the provider "
                 "takes a "
                 "partial answer."),
-      number<p>("attempts", AT(attempts), 1, 100, "Calls made for one answer before it fails."),
+      number<p>("attempts", AT(attempts), 1, 100,
+                "Calls made for one answer before the agent's next provider is asked, or the answer fails."),
+      number<p>("answer_tokens", AT(answer_tokens), 0, 1000 * a_million,
+                "What all attempts at one answer may cost together, in tokens: beyond it no further one is "
+                "made. 0: no limit."),
+      number<p>("answer_seconds", AT(answer_seconds), 0, a_year_seconds,
+                "How long an answer may take from its first call, all attempts together. 0: no limit."),
+      number<p>("calls", AT(calls), 0, a_million,
+                "Calls that run at a time; further ones wait their turn, shared out fairly between users. "
+                "0: no limit."),
+      number<p>("waiting", AT(waiting), 0, a_million,
+                "Calls that may wait; while so many do, new questions are refused as `overloaded`. 0: no "
+                "limit."),
+      number<p>("rest_after", AT(rest_after), 0, a_million,
+                "Failures in a row after which it is left alone for a while and the agent's next provider is "
+                "asked. 0: never."),
+      number<p>("rest_first_ms", AT(rest_first_ms), 1, an_hour_ms,
+                "How long it is left alone; then one call tries it. Doubles while that fails."),
+      number<p>("rest_most_ms", AT(rest_most_ms), 1, an_hour_ms, "The longest it is left alone."),
       number<p>("connect_timeout_ms", AT(connect_timeout_ms), 1, an_hour_ms, "How long connecting may take."),
       number<p>("first_piece_timeout_ms", AT(first_piece_timeout_ms), 1, an_hour_ms,
                 "How long the first piece of an answer may take."),
@@ -242,6 +298,9 @@ std::vector<option<agent_settings>> make_agent() {
                 "Budget of one request in tokens, without the answer."),
       number<a>("max_answer_tokens", AT(max_answer_tokens), 0, 100 * a_million,
                 "The longest answer asked for; 0: the provider's own bound."),
+      number<a>("calls", AT(calls), 0, a_million,
+                "Its model calls that run at a time, in all rooms together; further ones wait their turn. 0: "
+                "no limit."),
   };
 }
 
@@ -274,8 +333,9 @@ std::string in_quotes(std::string_view s) {
 const std::vector<option<settings>>& plain_options() {
   static const auto all = [] {
     auto out = make_server();
-    for (auto& o : make_people())
-      out.push_back(std::move(o));
+    for (auto* more : {&make_people, &make_supervision})
+      for (auto& o : more())
+        out.push_back(std::move(o));
     return out;
   }();
   return all;
@@ -297,6 +357,7 @@ const std::vector<section>& sections() {
       {"storage", "Where everything durable is kept."},
       {"auth", "Accounts and their passwords."},
       {"limits", "What one user or one address may do. 0: no limit."},
+      {"supervision", "What falls is started again: how often, how soon, and who counts as stuck."},
       {"log", "What the server writes to its standard error."},
   };
   return all;

@@ -127,8 +127,7 @@ std::string to_json(const actors::api::treated& what) {
 
 void room_fields(object& to, std::string& out, const actors::api::room_view& what) {
   to.id("id", what.room.id).text("title", what.room.title).name("agents");
-  append_array(out, what.room.agents,
-               [](std::string& at, const std::string& name) { append_string(at, name); });
+  append_array(out, what.room.agents, append_string);
   to.text("created_at", rfc3339(what.room.created_at)).text("active_at", rfc3339(what.room.active_at));
   to.number("head", what.room.head).number("floor", what.room.floor);
   if (what.last) {
@@ -204,11 +203,62 @@ std::string to_json(const uuid& room, const actors::api::events_view& what) {
   return out;
 }
 
+std::string to_json(const actors::api::answer_view& what) {
+  const auto& row = what.how.row;
+  std::string out;
+  object to{out};
+  to.id("answer", row.id).id("question", row.question).text("agent", row.agent).id("asker", row.asker);
+  to.number("attempt", row.attempt).text("end", what.how.kind).name("attempts");
+  append_array(out, what.attempts, [](std::string& at, const actors::attempt_cost& one) {
+    object{at}
+        .number("attempt", one.attempt)
+        .text("provider", one.provider)
+        .text("how", one.how)
+        .text("at", rfc3339(one.at))
+        .number("ms", static_cast<std::uint64_t>(one.ms))
+        .number("prompt_tokens", one.prompt_tokens)
+        .number("completion_tokens", one.completion_tokens)
+        .flag("estimated", one.estimated)
+        .end();
+  });
+  to.end();
+  return out;
+}
+
 std::string to_json(const actors::api::posted& what) {
   std::string out;
   object to{out};
   to.id("event", what.event).number("seq", what.seq).flag("duplicate", what.duplicate).name("answers");
   append_asked(out, what.answers);
+  to.end();
+  return out;
+}
+
+std::string scheduled_json(const actors::api::posted& what) {
+  std::string out;
+  object{out}.id("schedule", what.event).flag("duplicate", what.duplicate).end();
+  return out;
+}
+
+std::string to_json(const actors::api::scheduled_view& what) {
+  const auto append = [](std::string& out, const actors::api::scheduled_item& one) {
+    object to{out};
+    to.id("id", one.id).name("author");
+    object{out}.text("kind", "user").id("id", one.author).text("name", one.name).end();
+    to.text("text", one.text);
+    if (one.cut) to.flag("cut", true);
+    if (one.agents) {
+      to.name("agents");
+      append_array(out, *one.agents, append_string);
+    }
+    to.text("at", rfc3339(one.at));
+    if (!one.cron.empty()) to.text("cron", one.cron).text("zone", one.zone);
+    to.text("created_at", rfc3339(one.created_at)).end();
+  };
+  std::string out;
+  object to{out};
+  to.name("scheduled");
+  append_array(out, what.items, append);
   to.end();
   return out;
 }

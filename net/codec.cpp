@@ -173,6 +173,7 @@ private:
   static void answer_fields(object& to, const actors::answer_fact& what) {
     to.id("answer", what.answer).id("question", what.question).text("agent", what.agent);
     to.number("attempt", what.attempt).text("state", net::word(what.state));
+    if (what.position > 0) to.number("position", what.position);
     to.number("n", what.n).text("text", what.text);
   }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/text.hpp"
 #include "config/limits.hpp"
 #include "net/fields.hpp"
@@ -36,10 +37,9 @@ void take_command(fields& from, Command& to) {
   if (!from.why()) to.id = from.bytes("id", {1, limits::echoed_id_bytes});
 }
 
-void take_message(fields& from, actors::send_in& to) {
-  to.key = from.id("id");
-  if (from.why()) return;
-  to.id = from.bytes("id", {1, limits::echoed_id_bytes});
+// What a message says and whom it asks.
+template <class Message>
+void take_words(fields& from, Message& to) {
   constexpr span_of any{0, std::numeric_limits<std::size_t>::max()};
   to.text = from.maybe_bytes("text", any).value_or("");
   const auto most = std::to_string(limits::message_text_bytes);
@@ -47,6 +47,12 @@ void take_message(fields& from, actors::send_in& to) {
   if (to.text.size() > limits::message_text_bytes)
     from.refuse("text", "at most " + most + " bytes", code::too_large);
   to.agents = from.maybe_names("agents", limits::agents_per_message, limits::username_chars);
+}
+
+void take_message(fields& from, actors::send_in& to) {
+  take_command(from, to);
+  if (from.why()) return;
+  take_words(from, to);
   if (from.is_null("parent")) {
     to.parent_is = actors::parent_rule::root;
   } else if (const auto parent = from.maybe_id("parent")) {
@@ -292,6 +298,26 @@ result<api::stop_answer> decode_stop_answer(const uuid& room, const uuid& answer
 
 result<api::retry_answer> decode_retry_answer(const uuid& room, const uuid& answer, std::string_view body) {
   return of_answer<api::retry_answer>(room, answer, body);
+}
+
+result<api::schedule_message> decode_schedule(const uuid& room, std::string_view body) {
+  const auto whole = parse_body(body, false);
+  if (!whole) return whole.error();
+  fields from{*whole};
+  api::schedule_message out;
+  out.room = room;
+  take_command(from, out);
+  take_words(from, out);
+  if (const auto at = from.maybe_bytes("at", {1, limits::time_chars})) {
+    out.at = parse_rfc3339(*at);
+    if (!out.at || *out.at <= 0)
+      from.refuse("at", "a time like \"2026-01-31T09:00:00Z\", in UTC or with its offset");
+    if (from.has("cron") || from.has("zone")) from.refuse("at", "absent where cron and zone are given");
+  } else {
+    out.cron = from.bytes("cron", {1, limits::cron_chars});
+    out.zone = from.bytes("zone", {1, limits::zone_chars});
+  }
+  return checked(from, std::move(out));
 }
 
 result<api::list_mailboxes> decode_list_mailboxes(const target& from) {

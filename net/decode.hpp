@@ -38,6 +38,7 @@ result<actors::api::stop_answer> decode_stop_answer(const uuid& room, const uuid
                                                     std::string_view body);
 result<actors::api::retry_answer> decode_retry_answer(const uuid& room, const uuid& answer,
                                                       std::string_view body);
+result<actors::api::schedule_message> decode_schedule(const uuid& room, std::string_view body);
 result<actors::api::treat_all_dead> decode_treat_all_dead(actors::api::dead_act how, std::string_view body);
 
 // Queries.

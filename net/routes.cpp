@@ -48,6 +48,12 @@ auto rendered(int status) {
   return expecting<Expected>([status](const Expected& what) { return json_reply(status, to_json(what)); });
 }
 
+http_reply no_content() {
+  http_reply out;
+  out.status = 204;
+  return out;
+}
+
 // --- sign-in -------------------------------------------------------------------------------------------
 
 bool by_https(const config::settings& settings) { return settings.server.public_url.starts_with("https:"); }
@@ -107,8 +113,7 @@ step post_logout(const visit& v) {
   const bool had_cookie = !cookie.empty();
   return ask(v, std::move(what),
              expecting<api::nothing>([had_cookie, &settings = v.with.settings](const api::nothing&) {
-               http_reply out;
-               out.status = 204;
+               auto out = no_content();
                if (had_cookie) out.headers.emplace_back("Set-Cookie", refresh_cookie(settings, "", false));
                return out;
              }));
@@ -182,6 +187,24 @@ step post_retry(const visit& v) {
   return ask(v, decode_retry_answer(v.ids[0], v.ids[1], v.request.body), rendered<api::posted>(202));
 }
 
+step get_answer(const visit& v) {
+  return ask(v, result<api::get_answer>{api::get_answer{v.ids[0], v.ids[1]}},
+             rendered<api::answer_view>(200));
+}
+step get_schedule(const visit& v) {
+  return ask(v, result<api::list_scheduled>{api::list_scheduled{v.ids[0]}},
+             rendered<api::scheduled_view>(200));
+}
+step post_schedule(const visit& v) {
+  return ask(
+      v, decode_schedule(v.ids[0], v.request.body),
+      expecting<api::posted>([](const api::posted& what) { return json_reply(201, scheduled_json(what)); }));
+}
+step delete_scheduled(const visit& v) {
+  return ask(v, result<api::cancel_scheduled>{api::cancel_scheduled{v.ids[0], v.ids[1]}},
+             expecting<api::posted>([](const api::posted&) { return no_content(); }));
+}
+
 // A HEAD is told what a GET would be, and nothing is opened.
 step get_stream(const visit& v) {
   const auto what = decode_get_stream(v.ids[0], v.where, v.request.last_event_id);
@@ -211,6 +234,9 @@ step get_mailboxes(const visit& v) {
 }
 step get_entries(const visit& v) {
   return ask(v, decode_list_entries(v.where), rendered<api::entries_view>(200));
+}
+step delete_entry(const visit& v) {
+  return ask(v, result<api::purge_entry>{api::purge_entry{v.ids[0]}}, rendered<api::treated>(200));
 }
 step get_dead_letters(const visit& v) {
   return ask(v, decode_list_dead(v.where), rendered<api::dead_list_view>(200));
@@ -294,13 +320,18 @@ constexpr entry table[] = {
     {"GET", "/api/v1/rooms/{}/stream", needs::token, get_stream},
     {"POST", "/api/v1/rooms/{}/messages", needs::token, post_message},
     {"POST", "/api/v1/rooms/{}/answers/{}/stop", needs::token, post_stop},
+    {"GET", "/api/v1/rooms/{}/answers/{}", needs::token, get_answer},
     {"POST", "/api/v1/rooms/{}/answers/{}/retry", needs::token, post_retry},
+    {"GET", "/api/v1/rooms/{}/schedule", needs::token, get_schedule},
+    {"POST", "/api/v1/rooms/{}/schedule", needs::token, post_schedule},
+    {"DELETE", "/api/v1/rooms/{}/schedule/{}", needs::token, delete_scheduled},
     {"GET", "/api/v1/admin/tree", needs::token, get_tree},
     {"GET", "/api/v1/admin/users", needs::token, get_users},
     {"POST", "/api/v1/admin/users", needs::token, post_user},
     {"PATCH", "/api/v1/admin/users/{}", needs::token, patch_user},
     {"GET", "/api/v1/admin/mailboxes", needs::token, get_mailboxes},
     {"GET", "/api/v1/admin/mailboxes/entries", needs::token, get_entries},
+    {"DELETE", "/api/v1/admin/mailboxes/entries/{}", needs::token, delete_entry},
     {"GET", "/api/v1/admin/dead-letters", needs::token, get_dead_letters},
     {"GET", "/api/v1/admin/dead-letters/{}", needs::token, get_dead_letter},
     {"DELETE", "/api/v1/admin/dead-letters/{}", needs::token, delete_dead_letter},

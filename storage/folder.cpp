@@ -16,8 +16,24 @@ namespace {
 
 constexpr ::mode_t owner_only = 0700;
 
-[[noreturn]] void refuse(const std::string& what, const std::filesystem::path& where, int error) {
-  throw open_error{what + " " + where.string() + ": " + std::strerror(error)};
+const char* advice(int system_error) {
+  switch (system_error) {
+  case ENOSPC:
+  case EDQUOT:
+    return "; make room on the disk";
+  case EROFS:
+  case EPERM:
+    return "; make the file and its file system writable";
+  case EACCES:
+    return "; give the user that runs this the right to write there";
+  case EISDIR:
+  case ENOTDIR:
+    return "; name another place";
+  case EIO:
+    return "; look at the disk (dmesg)";
+  default:
+    return "";
+  }
 }
 
 bool is_folder(const std::filesystem::path& where) {
@@ -39,6 +55,10 @@ void make(const std::filesystem::path& folder) {
 }
 
 } // namespace
+
+void refuse(const std::string& what, const std::filesystem::path& where, int system_error) {
+  throw open_error{what + " " + where.string() + ": " + std::strerror(system_error) + advice(system_error)};
+}
 
 void make_folder(const std::filesystem::path& folder) {
   std::error_code failed;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/uuid.hpp"
@@ -26,6 +27,9 @@ struct author_row {
   uuid id;          // nil for agents and the system
   std::string name;
 };
+
+// Stands in the `data` of a message that was scheduled, and in no text: its author need not have been there.
+inline constexpr std::string_view scheduled_mark = R"("scheduled":{)";
 
 struct event_row {
   uuid room;
@@ -61,6 +65,7 @@ struct answer_row {
   std::uint32_t provider_failures = 0;
   std::optional<std::uint64_t> end_seq;
   std::optional<uuid> end_event;
+  std::string spent{}; // what its attempts cost: a line for each that is over
 };
 
 struct mailbox_entry {
@@ -74,6 +79,14 @@ struct mailbox_entry {
   std::optional<std::int64_t> expires_at;
   std::uint32_t failures = 0; // killed its actor
   std::uint32_t losses = 0;   // was lost with a process or a node
+  std::optional<uuid> owner;  // whose bound it counts to; absent: nobody's
+};
+
+// All of an entry but what it says.
+struct entry_head {
+  uuid id;
+  std::optional<uuid> owner;
+  std::int64_t visible_at = 0;
 };
 
 struct dead_letter {

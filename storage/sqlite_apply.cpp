@@ -19,8 +19,8 @@ constexpr std::array<std::string_view, std::variant_size_v<part>> operations{
     "apply:append_event",      "apply:record_command", "apply:open_answer",
     "apply:expect_unanswered", "apply:begin_attempt",  "apply:end_answer",
     "apply:append_checkpoint", "apply:enqueue",        "apply:remove_entry",
-    "apply:defer_entry",       "apply:bury_entry",     "apply:requeue_dead",
-    "apply:purge_dead"};
+    "apply:defer_entry",       "apply:repeat_entry",   "apply:bury_entry",
+    "apply:requeue_dead",      "apply:purge_dead"};
 
 outcome conflict(std::string detail) { return {failure::conflict, std::move(detail), std::nullopt}; }
 
@@ -178,8 +178,8 @@ outcome run(connection& db, const record_command& p) {
 
 outcome run(connection& db, const open_answer& p) {
   const auto& r = p.row;
-  db.exec("INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", r.id, r.room, r.question,
-          r.question_seq, r.agent, r.asker, r.attempt, r.provider_failures, r.end_seq, r.end_event);
+  db.exec("INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", r.id, r.room, r.question,
+          r.question_seq, r.agent, r.asker, r.attempt, r.provider_failures, r.end_seq, r.end_event, r.spent);
   return {};
 }
 
@@ -191,16 +191,18 @@ outcome run(connection& db, const expect_unanswered& p) {
 }
 
 outcome run(connection& db, const begin_attempt& p) {
-  if (db.exec("UPDATE answers SET attempt = ?, provider_failures = ? WHERE id = ? AND end_seq IS NULL",
-              p.attempt, p.provider_failures, p.answer) == 0)
+  if (db.exec("UPDATE answers SET attempt = ?, provider_failures = ?, spent = spent || ? "
+              "WHERE id = ? AND end_seq IS NULL",
+              p.attempt, p.provider_failures, p.spent, p.answer) == 0)
     return conflict("this answer has ended");
   db.exec("DELETE FROM checkpoints WHERE answer = ? AND attempt <> ?", p.answer, p.attempt);
   return {};
 }
 
 outcome run(connection& db, const end_answer& p) {
-  if (db.exec("UPDATE answers SET end_seq = ?, end_event = ? WHERE id = ? AND end_seq IS NULL", p.seq,
-              p.event, p.answer) == 0)
+  if (db.exec("UPDATE answers SET end_seq = ?, end_event = ?, spent = spent || ? "
+              "WHERE id = ? AND end_seq IS NULL",
+              p.seq, p.event, p.spent, p.answer) == 0)
     return conflict("this answer has ended");
   db.exec("DELETE FROM checkpoints WHERE answer = ?", p.answer);
   return {};
@@ -220,8 +222,9 @@ outcome run(connection& db, const append_checkpoint& p) {
 outcome run(connection& db, const enqueue& p) {
   const auto& e = p.entry;
   db.exec("INSERT INTO entries(mailbox, id, kind, body, enqueued_at, visible_at, expires_at, failures, "
-          "losses) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-          e.mailbox, e.id, e.kind, e.body, e.enqueued_at, e.visible_at, e.expires_at, e.failures, e.losses);
+          "losses, owner) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          e.mailbox, e.id, e.kind, e.body, e.enqueued_at, e.visible_at, e.expires_at, e.failures, e.losses,
+          e.owner);
   return {};
 }
 
@@ -237,6 +240,13 @@ outcome run(connection& db, const defer_entry& p) {
                 "no such entry");
 }
 
+outcome run(connection& db, const repeat_entry& p) {
+  return expect(db.exec("UPDATE entries SET visible_at = ?, body = ?, failures = 0, losses = 0 "
+                        "WHERE id = ? AND mailbox = ? AND visible_at = ?",
+                        p.visible_at, p.body, p.id, p.mailbox, p.was),
+                "this entry does not wait for this turn");
+}
+
 outcome run(connection& db, const bury_entry& p) {
   if (db.exec("INSERT OR REPLACE INTO dead_letters(" MARU_ENTRY_COLUMNS ", reason, at) "
               "SELECT " MARU_ENTRY_COLUMNS ", ?, ? FROM entries WHERE id = ? AND mailbox = ?",
@@ -249,8 +259,8 @@ outcome run(connection& db, const bury_entry& p) {
 outcome run(connection& db, const requeue_dead& p) {
   // A fresh start: with its old failures or its old expiry it would be dead again at once.
   if (db.exec("INSERT INTO entries(mailbox, id, kind, body, enqueued_at, visible_at, expires_at, failures, "
-              "losses) SELECT mailbox, id, kind, body, enqueued_at, ?, NULL, 0, 0 FROM dead_letters "
-              "WHERE id = ?",
+              "losses, owner) SELECT mailbox, id, kind, body, enqueued_at, ?, NULL, 0, 0, owner "
+              "FROM dead_letters WHERE id = ?",
               p.visible_at, p.id) == 0)
     return conflict("no such dead letter");
   db.exec("DELETE FROM dead_letters WHERE id = ?", p.id);
@@ -291,6 +301,7 @@ std::size_t text_of(const append_event& p) { return p.row.data.size(); }
 std::size_t text_of(const record_command& p) { return p.row.answers.size(); }
 std::size_t text_of(const append_checkpoint& p) { return p.row.text.size(); }
 std::size_t text_of(const enqueue& p) { return p.entry.body.size(); }
+std::size_t text_of(const repeat_entry& p) { return p.body.size(); }
 std::size_t text_of(const bury_entry& p) { return p.reason.size(); }
 
 } // namespace

@@ -1,17 +1,19 @@
 #include "storage/sqlite_file.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "storage/folder.hpp"
+#include "storage/sqlite_log_check.hpp"
 #include "storage/store.hpp"
 
 namespace maru::storage::sqlite {
@@ -20,9 +22,11 @@ namespace {
 
 constexpr ::mode_t owner_only = 0600; // it holds password hashes and signing keys
 
-[[noreturn]] void refuse(const std::string& what, const std::filesystem::path& where, int error) {
-  throw open_error{what + " " + where.string() + ": " + std::strerror(error)};
-}
+// In the lock file, behind the id of the process.
+constexpr std::string_view mark =
+    "There is a database beside this file; without it maru does not begin anew.";
+
+std::filesystem::path lock_of(const std::filesystem::path& database) { return database.string() + ".lock"; }
 
 int open_file(const std::filesystem::path& file, int flags) {
   int fd = -1;
@@ -40,38 +44,60 @@ void make_file(const std::filesystem::path& file) {
   if (is_new) sync_folder(file.parent_path());
 }
 
-// -1 where it has not said so.
-std::int64_t holder_of(int lock) {
-  std::array<char, 32> text{};
-  const auto size = ::pread(lock, text.data(), text.size(), 0);
-  std::int64_t id = -1;
-  if (size > 0) std::from_chars(text.data(), text.data() + size, id);
-  return id;
+std::string text_of(int lock) {
+  std::string out(256, '\0');
+  out.resize(static_cast<std::size_t>(std::max<ssize_t>(::pread(lock, out.data(), out.size(), 0), 0)));
+  return out;
+}
+
+// For messages and for the guard only: the lock is what counts, so a failure here is none.
+void write_text(int lock, bool marked) {
+  auto text = std::to_string(::getpid()) + "\n";
+  if (marked) text.append(mark).append("\n");
+  if (::pwrite(lock, text.data(), text.size(), 0) < 0 ||
+      ::ftruncate(lock, static_cast<off_t>(text.size())) != 0)
+    return;
+}
+
+[[noreturn]] void refuse_second(const std::filesystem::path& database, int lock) {
+  const auto text = text_of(lock);
+  std::int64_t holder = -1; // where it has not said so
+  std::from_chars(text.data(), text.data() + text.size(), holder);
+  ::close(lock);
+  const auto name = holder > 0 ? "process " + std::to_string(holder) : "another process";
+  throw open_error{"the database " + database.string() + " is in use by " + name +
+                       "; stop that one first, or name another server.data",
+                   holder};
 }
 
 int take_lock(const std::filesystem::path& database) {
-  const std::filesystem::path file = database.string() + ".lock";
+  const auto file = lock_of(database);
   const int lock = open_file(file, O_RDWR | O_CREAT);
   if (lock < 0) refuse("cannot open the lock file", file, errno);
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    const int failed = errno;
-    const auto holder = holder_of(lock);
-    ::close(lock);
-    if (failed != EWOULDBLOCK) refuse("cannot lock", file, failed);
-    const auto name = holder > 0 ? "process " + std::to_string(holder) : "another process";
-    throw open_error{"the database " + database.string() + " is in use by " + name +
-                         "; stop that one first, or name another server.data",
-                     holder};
-  }
-  // For the message above only: the lock is what counts, so a failure here is none.
-  const auto id = std::to_string(::getpid());
-  if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, id.data(), id.size(), 0) < 0) return lock;
-  return lock;
+  if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
+  const int failed = errno;
+  if (failed == EWOULDBLOCK) refuse_second(database, lock);
+  ::close(lock);
+  refuse("cannot lock", file, failed);
+}
+
+std::uintmax_t size_of(const std::filesystem::path& file) {
+  std::error_code ignored;
+  const auto size = std::filesystem::file_size(file, ignored);
+  return ignored ? 0 : size;
+}
+
+void refuse_lost(const std::filesystem::path& database, bool marked) {
+  if (size_of(database) == 0 && (marked || size_of(log_of(database)) > 0))
+    throw open_error{"the database " + database.string() +
+                     " is gone or empty, though there was one: put it " +
+                     "back, or a backup by `maru restore`; to begin anew, remove " + database.string() + "*"};
+  if (const auto why = objection_to_log(database); !why.empty()) throw open_error{why};
 }
 
 } // namespace
 
-file_lock::file_lock(const std::filesystem::path& database) {
+file_lock::file_lock(const std::filesystem::path& database, use what) {
   if (database.empty() || !database.has_filename())
     throw open_error{"storage.url names no file; write it as sqlite:FILE"};
   try {
@@ -82,6 +108,9 @@ file_lock::file_lock(const std::filesystem::path& database) {
   }
   lock_ = take_lock(database_);
   try {
+    const bool marked = text_of(lock_).find(mark) != std::string::npos;
+    if (what == use::open) refuse_lost(database_, marked);
+    write_text(lock_, marked);
     make_file(database_);
   } catch (...) {
     ::close(lock_);
@@ -91,5 +120,41 @@ file_lock::file_lock(const std::filesystem::path& database) {
 
 // The lock file stays: removing it would let two processes lock two files of that name.
 file_lock::~file_lock() { ::close(lock_); }
+
+void file_lock::remember() const { write_text(lock_, true); }
+
+void file_lock::leave_mark() const {
+  make_folder(database_.parent_path());
+  const int fd = open_file(lock_of(database_), O_RDWR | O_CREAT | O_EXCL);
+  if (fd < 0) return; // it is there
+  write_text(fd, true);
+  ::close(fd);
+}
+
+// O_PATH: closing any other descriptor of the file would drop the locks that SQLite has on it.
+name_watch::name_watch(std::filesystem::path database)
+    : database_(std::move(database)), log_(log_of(database_)), database_was_(of(database_)),
+      log_was_(of(log_)), fd_(::open(database_.c_str(), O_PATH | O_CLOEXEC)) {
+  if (fd_ < 0) refuse("cannot open the database", database_, errno);
+}
+
+name_watch::~name_watch() { ::close(fd_); }
+
+std::optional<name_watch::identity> name_watch::of(const std::filesystem::path& file) {
+  struct stat now{};
+  if (::stat(file.c_str(), &now) != 0) return std::nullopt;
+  return identity{now.st_dev, now.st_ino};
+}
+
+name_watch::state name_watch::look() const {
+  if (of(database_) == database_was_) return of(log_) == log_was_ ? state::there : state::log_gone;
+  struct stat held{};
+  return ::fstat(fd_, &held) == 0 && held.st_nlink > 0 ? state::moved : state::removed;
+}
+
+std::filesystem::path name_watch::now_at() const {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd_), ignored);
+}
 
 } // namespace maru::storage::sqlite

@@ -1,6 +1,7 @@
 #include "storage/sqlite_log.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -22,7 +23,16 @@ public:
   int write(const void* from, int size, sqlite3_int64 at);
   int flush();
 
-  void gather() { gathering_ = true; }
+  void gather() {
+    gathering_ = true;
+    system_error_ = 0;
+  }
+  // The outcome of a call below, looked at before another changes errno.
+  int noted(int code) {
+    if (code != SQLITE_OK) system_error_ = errno;
+    return code;
+  }
+  [[nodiscard]] int system_error() const { return system_error_; }
   [[nodiscard]] bool waits() const { return size_ != 0; }
   void stop() {
     gathering_ = false;
@@ -36,6 +46,7 @@ private:
   std::size_t size_ = 0;
   sqlite3_int64 at_ = 0; // where in the file the first of them belongs
   bool gathering_ = false;
+  int system_error_ = 0;
 };
 
 namespace {
@@ -47,7 +58,7 @@ template <auto Method, class... Values>
 int ask(sqlite3_file* file, Values... values) {
   auto& log = self(file);
   if (const int failed = log.flush(); failed != SQLITE_OK) return failed;
-  return (log.file()->pMethods->*Method)(log.file(), values...);
+  return log.noted((log.file()->pMethods->*Method)(log.file(), values...));
 }
 
 template <auto Method>
@@ -123,7 +134,7 @@ int log_file::write(const void* from, int size, sqlite3_int64 at) {
       (at != at_ + static_cast<sqlite3_int64>(size_) || size_ + bytes > limits::database_write_bytes))
     if (const int failed = flush(); failed != SQLITE_OK) return failed;
   if (!gathering_ || bytes > limits::database_write_bytes)
-    return file()->pMethods->xWrite(file(), from, size, at);
+    return noted(file()->pMethods->xWrite(file(), from, size, at));
   if (size_ == 0) at_ = at;
   std::memcpy(waiting_.get() + size_, from, bytes);
   size_ += bytes;
@@ -137,7 +148,7 @@ int log_file::flush() {
   if (size_ == 0) return SQLITE_OK;
   const int size = static_cast<int>(size_);
   size_ = 0;
-  return file()->pMethods->xWrite(file(), waiting_.get(), size, at_);
+  return noted(file()->pMethods->xWrite(file(), waiting_.get(), size, at_));
 }
 
 const char* gathering_file_system() {
@@ -187,6 +198,8 @@ gathered_writes::gathered_writes(sqlite3* db) : log_(nullptr) {
 }
 
 bool gathered_writes::wait() const { return log_ != nullptr && log_->waits(); }
+
+int gathered_writes::system_error() const { return log_ != nullptr ? log_->system_error() : 0; }
 
 gathered_writes::~gathered_writes() {
   if (log_ != nullptr) log_->stop();

@@ -32,6 +32,9 @@ public:
   ~gathered_writes();
   // Whether bytes are left after a commit, which nobody may be told of then.
   [[nodiscard]] bool wait() const;
+  // What the system said when a call to the log failed, which SQLite does not pass on from a commit; 0:
+  // nothing.
+  [[nodiscard]] int system_error() const;
 
 private:
   class log_file* log_;

@@ -58,14 +58,16 @@ account_summary account_summary_of(const query& q) {
 
 // Whoever wrote the newest event has read all; the mark may come later.
 void add_last(room_summary& to, std::optional<event_row> last, const uuid& reader) {
-  if (last && last->author.kind == "user" && last->author.id == reader) to.read = to.room.head;
+  if (last && last->author.kind == "user" && last->author.id == reader &&
+      last->data.find(scheduled_mark) == std::string::npos)
+    to.read = to.room.head;
   to.read = std::min(to.read, to.room.head);
   to.unread = to.room.head - to.read;
   to.last = std::move(last);
 }
 
 answer_end answer_end_of(const query& q) {
-  constexpr int kind = 10;
+  constexpr int kind = 11;
   return {answer_of(q), q.null(kind) ? "" : q.bytes(kind)};
 }
 
@@ -87,6 +89,17 @@ mailbox_summary mailbox_summary_of(const query& q) {
 }
 
 std::string mailbox_of(const query& q) { return q.bytes(0); }
+
+entry_head head_of(const query& q) { return {q.id(0), q.maybe_id(1), q.integer(2)}; }
+
+// One index leads to them whichever are meant.
+std::string dead_query(const dead_filter& which) {
+  std::string out = "SELECT " MARU_DEAD_COLUMNS " FROM dead_letters WHERE n < ?1";
+  if (which.mailbox) out += " AND mailbox = ?2";
+  // Of few mailboxes, and of fewer reasons: where both are asked for, the mailbox's index is the better one.
+  if (which.reason) out += which.mailbox ? " AND +reason = ?3" : " AND reason = ?3";
+  return out + " ORDER BY n DESC LIMIT ?4";
+}
 
 class snapshot final : public reader {
 public:
@@ -187,7 +200,7 @@ public:
 
   std::vector<answer_end> answers_of(const uuid& question, const std::string& agent) override {
     return all(db_.run("SELECT a.id, a.room, a.question, a.question_seq, a.agent, a.asker, a.attempt, "
-                       "a.provider_failures, a.end_seq, a.end_event, e.kind FROM answers a "
+                       "a.provider_failures, a.end_seq, a.end_event, a.spent, e.kind FROM answers a "
                        "LEFT JOIN events e ON e.room = a.room AND e.seq = a.end_seq "
                        "WHERE a.question = ? AND a.agent = ? ORDER BY a.id",
                        question, agent),
@@ -219,6 +232,27 @@ public:
                entry_of);
   }
 
+  std::vector<mailbox_entry> entries_due(const std::string& mailbox, std::int64_t now,
+                                         std::size_t most) override {
+    return all(db_.run("SELECT " MARU_ENTRY_COLUMNS " FROM entries WHERE mailbox = ? AND visible_at <= ? "
+                       "ORDER BY visible_at, seq LIMIT ?",
+                       mailbox, now, clamped(most)),
+               entry_of);
+  }
+
+  std::vector<entry_head> entry_heads(const std::string& mailbox) override {
+    return all(db_.run("SELECT id, owner, visible_at FROM entries WHERE mailbox = ?", mailbox), head_of);
+  }
+
+  std::optional<mailbox_entry> entry(const uuid& id) override {
+    return first(db_.run("SELECT " MARU_ENTRY_COLUMNS " FROM entries WHERE id = ?", id), entry_of);
+  }
+
+  std::uint32_t entries_of(const uuid& owner) override {
+    auto q = db_.run("SELECT count(*) FROM entries WHERE owner = ?", owner);
+    return q.next() ? q.small(0) : 0;
+  }
+
   std::vector<mailbox_summary> mailboxes(const std::string& after, std::size_t most) override {
     return all(db_.run("SELECT mailbox, count(*), min(enqueued_at), min(visible_at) FROM entries "
                        "WHERE mailbox > ? GROUP BY mailbox ORDER BY mailbox LIMIT ?",
@@ -234,11 +268,8 @@ public:
 
   std::vector<dead_letter> dead(const dead_filter& which, std::optional<std::uint64_t> before,
                                 std::size_t most) override {
-    return all(db_.run("SELECT " MARU_DEAD_COLUMNS " FROM dead_letters WHERE n < ? "
-                       "AND mailbox = coalesce(?, mailbox) AND reason = coalesce(?, reason) "
-                       "ORDER BY n DESC LIMIT ?",
-                       clamped(before.value_or(std::numeric_limits<std::uint64_t>::max())), which.mailbox,
-                       which.reason, clamped(most)),
+    return all(db_.run(dead_query(which), clamped(before.value_or(std::numeric_limits<std::uint64_t>::max())),
+                       which.mailbox, which.reason, clamped(most)),
                dead_of);
   }
 
@@ -361,12 +392,25 @@ observation snapshot::observe(std::int64_t now) {
   observation out;
   const auto most = clamped(limits::observed_rows);
   const auto count = [](query q) { return q.next() ? q.count(0) : 0; };
-  out.entries = count(db_.run("SELECT count(*) FROM (SELECT 1 FROM entries LIMIT ?)", most));
   out.unfinished =
       count(db_.run("SELECT count(*) FROM (SELECT 1 FROM answers WHERE end_seq IS NULL LIMIT ?)", most));
+  for (std::size_t i = 0; i < mailbox_kinds.size(); ++i) {
+    const std::string kind{mailbox_kinds.at(i)};
+    out.mailboxes.at(i).entries =
+        count(db_.run("SELECT count(*) FROM (SELECT 1 FROM entries "
+                      "WHERE mailbox >= ?1 || '/' AND mailbox < ?1 || '0' LIMIT ?2)",
+                      kind, most));
+  }
   {
-    auto q = db_.run("SELECT min(visible_at) FROM entries WHERE visible_at <= ?", now);
-    if (q.next()) out.due_since = q.maybe_integer(0);
+    auto q = db_.run("SELECT substr(mailbox, 1, instr(mailbox, '/') - 1), min(visible_at) FROM "
+                     "(SELECT mailbox, visible_at FROM entries WHERE visible_at <= ? ORDER BY visible_at "
+                     "LIMIT ?) GROUP BY 1",
+                     now, most);
+    while (q.next()) {
+      const auto at = std::find(mailbox_kinds.begin(), mailbox_kinds.end(), q.bytes(0));
+      if (at != mailbox_kinds.end())
+        out.mailboxes.at(static_cast<std::size_t>(at - mailbox_kinds.begin())).due_since = q.maybe_integer(1);
+    }
   }
   {
     auto q = db_.run("SELECT reason, count(*) FROM (SELECT reason FROM dead_letters ORDER BY n DESC LIMIT ?) "

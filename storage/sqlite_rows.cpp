@@ -67,6 +67,7 @@ answer_row answer_of(const query& q) {
   out.provider_failures = q.small(7);
   out.end_seq = maybe_count(q, 8);
   out.end_event = q.maybe_id(9);
+  out.spent = q.bytes(10);
   return out;
 }
 
@@ -82,6 +83,7 @@ mailbox_entry entry_of(const query& q) {
   out.expires_at = q.maybe_integer(7);
   out.failures = q.small(8);
   out.losses = q.small(9);
+  out.owner = q.maybe_id(10);
   return out;
 }
 

@@ -25,12 +25,12 @@ event_row event_of(const query& q);
 command_row command_of(const query& q);
 
 #define MARU_ANSWER_COLUMNS                                                                                  \
-  "id, room, question, question_seq, agent, asker, attempt, provider_failures, end_seq, end_event"
+  "id, room, question, question_seq, agent, asker, attempt, provider_failures, end_seq, end_event, spent"
 answer_row answer_of(const query& q);
 
 #define MARU_ENTRY_COLUMNS                                                                                   \
-  "mailbox, seq, id, kind, body, enqueued_at, visible_at, expires_at, failures, losses"
-inline constexpr int entry_columns = 10;
+  "mailbox, seq, id, kind, body, enqueued_at, visible_at, expires_at, failures, losses, owner"
+inline constexpr int entry_columns = 11;
 mailbox_entry entry_of(const query& q);
 
 std::string agents_text(const std::vector<std::string>& agents);

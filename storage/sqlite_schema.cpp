@@ -165,7 +165,19 @@ constexpr const char* version_3 = R"sql(
 DROP INDEX commands_by_seq;
 )sql";
 
-constexpr std::array shipped{version_1, version_2, version_3};
+// What people have scheduled counts to their bounds; and lists of dead letters by mailbox or reason, which
+// nothing but a burial pays for.
+constexpr const char* version_4 = R"sql(
+ALTER TABLE entries ADD COLUMN owner BLOB;
+ALTER TABLE dead_letters ADD COLUMN owner BLOB;
+CREATE INDEX entries_by_owner ON entries(owner) WHERE owner IS NOT NULL;
+CREATE INDEX dead_letters_by_mailbox ON dead_letters(mailbox, n);
+CREATE INDEX dead_letters_by_reason ON dead_letters(reason, n);
+-- What each attempt at an answer cost.
+ALTER TABLE answers ADD COLUMN spent TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array shipped{version_1, version_2, version_3, version_4};
 
 constexpr std::int64_t maru_application_id = 0x6d617275; // "maru"
 

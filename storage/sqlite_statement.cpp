@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <sqlite3.h>
@@ -13,21 +14,61 @@ namespace maru::storage::sqlite {
 
 namespace {
 
+// SQLite keeps the number of the last call that failed; it belongs to these failures only.
+bool of_the_system(int code) { return (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN; }
+
 [[noreturn]] void fail(sqlite3* db) {
-  throw error{sqlite3_extended_errcode(db), sqlite3_system_errno(db), sqlite3_errmsg(db)};
+  const int code = sqlite3_extended_errcode(db);
+  throw error{code, of_the_system(code) ? sqlite3_system_errno(db) : 0, sqlite3_errmsg(db)};
 }
+
+// Whatever the system says of it: what was to be synced may be gone, and the next sync would not tell.
+bool failed_sync(const error& e) { return e.code == SQLITE_IOERR_FSYNC || e.code == SQLITE_IOERR_DIR_FSYNC; }
 
 // A full disk also shows as an I/O error: a quota, or the shared-memory file that cannot grow.
 bool no_room(const error& e) {
-  return e.os_errno == ENOSPC || e.os_errno == EDQUOT || e.code == SQLITE_IOERR_SHMSIZE;
+  return (e.code & 0xff) == SQLITE_FULL || e.os_errno == ENOSPC || e.os_errno == EDQUOT ||
+         e.code == SQLITE_IOERR_SHMSIZE;
 }
+
+// Nothing was written, and what is there stands: a file system that the kernel made read-only, or its owner.
+bool read_only(const error& e) { return (e.code & 0xff) == SQLITE_READONLY || e.os_errno == EROFS; }
 
 failure meaning_of_io(const error& e) {
   if (e.code == SQLITE_IOERR_NOMEM) return failure::unavailable;
-  return no_room(e) ? failure::full : failure::fatal;
+  if (failed_sync(e)) return failure::fatal;
+  if (no_room(e)) return failure::full;
+  return read_only(e) ? failure::unavailable : failure::fatal;
+}
+
+std::string advice(const error& e) {
+  if (e.corrupt())
+    return "; the database is damaged: look at the disk, then restore a backup with `maru restore`, which "
+           "keeps "
+           "the damaged file";
+  if (failed_sync(e)) return "; a sync to the disk failed: look at the disk (dmesg) before you start again";
+  if (no_room(e)) return "; make room on the disk";
+  if (read_only(e)) return "; make the file and its file system writable";
+  switch (e.code & 0xff) {
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED:
+    return "; another program holds the database: end it (fuser FILE names it)";
+  case SQLITE_IOERR:
+    return "; look at the disk (dmesg) before you start again";
+  case SQLITE_CANTOPEN:
+    return "; see that the folder is there and that its owner runs this";
+  default:
+    return "";
+  }
 }
 
 } // namespace
+
+error::error(int code, int os_errno, const std::string& detail)
+    : read_error{detail}, code(code), os_errno(os_errno) {
+  if (os_errno != 0) this->detail += std::string{" ("} + std::strerror(os_errno) + ")";
+  this->detail += advice(*this);
+}
 
 bool error::corrupt() const { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB; }
 
@@ -199,7 +240,12 @@ int connection::last_changes() const { return sqlite3_changes(db_); }
 
 void connection::commit() {
   const gathered_writes gathered(db_);
-  exec("COMMIT");
+  try {
+    exec("COMMIT");
+  } catch (const error& e) {
+    if (!of_the_system(e.code)) throw;
+    throw error{e.code, gathered.system_error(), sqlite3_errmsg(db_)};
+  }
   if (gathered.wait()) throw error{SQLITE_CORRUPT, 0, "SQLite wrote to its log after the sync"};
 }
 
@@ -212,5 +258,12 @@ void connection::checkpoint(bool insist) {
   const int code = sqlite3_wal_checkpoint_v2(db_, nullptr, how, nullptr, nullptr);
   if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) fail(db_);
 }
+
+bool connection::empty_log() {
+  auto q = run("PRAGMA wal_checkpoint(TRUNCATE)");
+  return q.next() && q.integer(0) == 0;
+}
+
+void connection::copy_to(const std::filesystem::path& file) { exec("VACUUM INTO ?", file.string()); }
 
 } // namespace maru::storage::sqlite

@@ -20,8 +20,8 @@ namespace maru::storage::sqlite {
 
 // Thrown by everything below. To those who use a reader it is a read_error.
 struct error : read_error {
-  error(int code, int os_errno, std::string detail)
-      : read_error{std::move(detail)}, code(code), os_errno(os_errno) {}
+  // The detail gets the system's own word for it, and what an operator can do.
+  error(int code, int os_errno, const std::string& detail);
 
   int code;     // extended result code
   int os_errno; // of the system call behind it, if any
@@ -138,6 +138,10 @@ public:
   [[nodiscard]] int log_pages() const { return log_pages_; }
   // Moves the log into the file as far as readers allow; `insist` waits for them.
   void checkpoint(bool insist);
+  // Moves all of it and cuts the log; false when others read on.
+  bool empty_log();
+  // All that is committed, into an empty file; to a connection that may only read SQLite refuses it.
+  void copy_to(const std::filesystem::path& file);
 
 private:
   sqlite3_stmt* prepared(std::string_view sql);

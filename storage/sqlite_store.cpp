@@ -1,16 +1,23 @@
 #include "storage/sqlite_store.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 
+#include <spdlog/spdlog.h>
+
+#include "base/clock.hpp"
 #include "config/limits.hpp"
 #include "storage/sqlite_apply.hpp"
 #include "storage/sqlite_reader.hpp"
+#include "storage/sqlite_rescue.hpp"
 #include "storage/sqlite_schema.hpp"
 
 namespace maru::storage::sqlite {
 
 namespace {
+
+constexpr std::chrono::milliseconds watch_every{limits::database_watch_ms};
 
 // What belongs to others must not end a thread of the store.
 template <class Function, class... Values>
@@ -34,13 +41,20 @@ std::unique_ptr<store> open_store(const std::filesystem::path& file, open_option
 
 sqlite_store::sqlite_store(const std::filesystem::path& file, open_options options)
     : options_(std::move(options)), lock_(file), write_connection_(lock_.database(), connection::mode::write),
+      read_connections_(open_readers()), names_(lock_.database()),
       writer_(write_connection_, options_.probe, *options_.counts) {
+  if (options_.threads == threading::own) start();
+}
+
+std::deque<connection> sqlite_store::open_readers() {
   migrate(write_connection_);
   write_connection_.use_log();
   write_connection_.write_log_anew();
+  lock_.remember();
+  std::deque<connection> out;
   for (std::uint32_t i = 0; i < std::max(options_.readers, 1U); ++i)
-    read_connections_.emplace_back(lock_.database(), connection::mode::read);
-  if (options_.threads == threading::own) start();
+    out.emplace_back(lock_.database(), connection::mode::read);
+  return out;
 }
 
 sqlite_store::~sqlite_store() { stop(); }
@@ -118,18 +132,20 @@ std::vector<sqlite_store::waiting_step> sqlite_store::take_group() {
 }
 
 void sqlite_store::write_until_closed() {
-  for (;;) {
+  for (bool more = true; more;) {
     std::vector<waiting_step> group;
     {
       std::unique_lock guard(steps_mutex_);
-      steps_changed_.wait(guard, [this] { return !steps_.empty() || steps_stage_ != stage::open; });
-      if (steps_.empty()) {
-        steps_stage_ = stage::closed;
-        return;
-      }
+      steps_changed_.wait_for(guard, watch_every,
+                              [this] { return !steps_.empty() || steps_stage_ != stage::open; });
+      more = !steps_.empty() || steps_stage_ == stage::open;
+      if (!more) steps_stage_ = stage::closed;
       group = take_group();
     }
-    run_group(std::move(group));
+    if (!group.empty())
+      run_group(std::move(group));
+    else if (const auto lost = secure_files())
+      end_for(*lost);
   }
 }
 
@@ -145,6 +161,8 @@ std::vector<outcome> sqlite_store::commit(const std::vector<waiting_step>& group
 
 void sqlite_store::run_group(std::vector<waiting_step> group) {
   auto results = commit(group);
+  if (const auto lost = secure_files()) // before anybody is told
+    results.assign(group.size(), outcome{failure::fatal, *lost, std::nullopt});
   if (results.front().why == failure::fatal) end_for(results.front().detail);
   account_for(group, results);
   count_group(group, results);
@@ -159,6 +177,35 @@ void sqlite_store::run_group(std::vector<waiting_step> group) {
     ended = writer_.tidy();
   }
   if (ended) end_for(*ended);
+}
+
+// Nothing while the files are where they should be. Else what they hold is safe once this returns, which may
+// take until there is room for it: meanwhile nobody is told of any commit, and reads go on.
+std::optional<std::string> sqlite_store::secure_files() {
+  if (fatal_ || names_.look() == name_watch::state::there) return std::nullopt;
+  for (std::string told;;) {
+    std::string why;
+    try {
+      const std::lock_guard guard(writing_);
+      return rescue(write_connection_, lock_, names_, system_clock().unix_ms());
+    } catch (const error& e) {
+      why = e.detail;
+    } catch (const open_error& e) {
+      why = e.detail;
+    } catch (const std::exception& e) {
+      why = e.what();
+    }
+    if (told != why)
+      spdlog::critical("the database was removed or moved while it was open, and cannot be saved "
+                       "yet; do not end this process: {}",
+                       why);
+    told = why;
+    std::unique_lock guard(steps_mutex_);
+    counters_.writes_fail = true;
+    const bool ends =
+        steps_changed_.wait_for(guard, watch_every, [this] { return steps_stage_ != stage::open; });
+    if (ends || options_.threads == threading::manual) return why;
+  }
 }
 
 void sqlite_store::account_for(const std::vector<waiting_step>& group, const std::vector<outcome>& results) {
@@ -201,7 +248,7 @@ std::uint64_t sqlite_store::claim_shards(const std::string& node) {
   try {
     return writer_.claim(node);
   } catch (const error& e) {
-    throw open_error{"cannot take the shards: " + e.detail};
+    throw open_error{"cannot write to the database: " + e.detail};
   }
 }
 
@@ -213,6 +260,7 @@ counters sqlite_store::count() const {
   }
   const std::lock_guard guard(reads_mutex_);
   out.queued_reads = reads_.size();
+  out.reads = reads_taken_;
   return out;
 }
 
@@ -245,6 +293,7 @@ void sqlite_store::read_until_closed(connection& db) {
       }
       next = std::move(reads_.front());
       reads_.pop_front();
+      ++reads_taken_;
     }
     run_read(db, next);
   }
@@ -280,6 +329,7 @@ std::size_t sqlite_store::pump() {
   {
     const std::lock_guard guard(reads_mutex_);
     reads.swap(reads_);
+    reads_taken_ += reads.size();
   }
   for (const auto& what : reads)
     run_read(read_connections_.front(), what);

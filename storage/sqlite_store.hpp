@@ -45,6 +45,7 @@ private:
 
   enum class stage : std::uint8_t { open, closing, closed };
 
+  std::deque<connection> open_readers();
   void start();
   void stop();
   void write_until_closed();
@@ -59,11 +60,13 @@ private:
   void run_read(connection& db, const waiting_read& what);
   void fail(const waiting_read& what, std::string why) const;
   void end_for(const std::string& why);
+  std::optional<std::string> secure_files();
 
   const open_options options_;
   file_lock lock_;
   connection write_connection_;
   std::deque<connection> read_connections_;
+  const name_watch names_;
 
   std::mutex writing_; // the write connection; claim_shards comes from outside
   writer writer_;
@@ -78,6 +81,7 @@ private:
   mutable std::mutex reads_mutex_;
   std::condition_variable reads_changed_;
   std::deque<waiting_read> reads_;
+  std::uint64_t reads_taken_ = 0;
   stage reads_stage_ = stage::open;
 
   std::thread write_thread_;

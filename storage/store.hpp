@@ -6,6 +6,7 @@
 // - A refused step is undone alone; the steps grouped with it stand.
 // - A step under an epoch older than its shard's is refused in the same transaction.
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/codes.hpp"
 #include "base/metrics.hpp"
 #include "storage/rows.hpp"
 
@@ -125,11 +127,13 @@ struct begin_attempt {
   uuid answer;
   std::uint32_t attempt = 0;
   std::uint32_t provider_failures = 0;
+  std::string spent{}; // appended to what is on record
 };
 struct end_answer {
   uuid answer;
   std::uint64_t seq = 0;
   uuid event;
+  std::string spent{}; // appended to what is on record
 }; // conflict unless unfinished; drops its checkpoints
 struct append_checkpoint {
   checkpoint_row row;
@@ -150,6 +154,14 @@ struct defer_entry {
   std::uint32_t failures = 0;
   std::uint32_t losses = 0;
 };
+// The next turn of what is repeated. Conflict unless it waits for its turn at `was`: each turn is taken once.
+struct repeat_entry {
+  std::string mailbox;
+  uuid id;
+  std::int64_t was = 0;
+  std::int64_t visible_at = 0;
+  std::string body;
+}; // failures and losses begin anew
 struct bury_entry {
   std::string mailbox;
   uuid id;
@@ -169,7 +181,7 @@ using part =
                  revoke_account_families, add_refresh, use_refresh, drop_expired, put_key, create_room,
                  change_room, add_member, remove_member, mark_read, append_event, record_command, open_answer,
                  expect_unanswered, begin_attempt, end_answer, append_checkpoint, enqueue, remove_entry,
-                 defer_entry, bury_entry, requeue_dead, purge_dead>;
+                 defer_entry, repeat_entry, bury_entry, requeue_dead, purge_dead>;
 
 struct step {
   fence under;
@@ -203,10 +215,15 @@ struct room_image {
   std::optional<event_row> last;   // newest event
 };
 
+// The mailboxes of one kind.
+struct mailboxes_observed {
+  std::uint64_t entries = 0;
+  std::optional<std::int64_t> due_since; // of the entry that is due longest
+};
+
 // What an operator watches. Counting ends at limits::observed_rows: beyond it there are as many or more.
 struct observation {
-  std::uint64_t entries = 0;                                         // of all mailboxes
-  std::optional<std::int64_t> due_since;                             // of the entry that is due longest
+  std::array<mailboxes_observed, mailbox_kinds.size()> mailboxes;
   std::vector<std::pair<std::string, std::uint64_t>> dead_by_reason; // of the newest dead letters
   std::uint64_t unfinished = 0;                                      // answers
   std::uint64_t database_bytes = 0, log_bytes = 0, disk_free_bytes = 0;
@@ -254,6 +271,12 @@ public:
   // In seq order, those above `after`.
   virtual std::vector<mailbox_entry> entries(const std::string& mailbox, std::size_t most,
                                              std::uint64_t after = 0) = 0;
+  // Those whose turn has come, the longest due first.
+  virtual std::vector<mailbox_entry> entries_due(const std::string& mailbox, std::int64_t now,
+                                                 std::size_t most) = 0;
+  virtual std::vector<entry_head> entry_heads(const std::string& mailbox) = 0;
+  virtual std::optional<mailbox_entry> entry(const uuid& id) = 0; // in whichever mailbox
+  virtual std::uint32_t entries_of(const uuid& owner) = 0;        // how many
   virtual std::vector<std::string> mailboxes_due(std::int64_t now, std::size_t most) = 0; // distinct
   // Those that are not empty, by name, after this one.
   virtual std::vector<mailbox_summary> mailboxes(const std::string& after, std::size_t most) = 0;
@@ -274,6 +297,7 @@ using read_failed = std::function<void(std::string)>;
 
 struct counters {
   std::uint64_t steps = 0, groups = 0, refused = 0, queued_steps = 0, queued_bytes = 0, queued_reads = 0;
+  std::uint64_t reads = 0;  // that were taken up
   bool writes_fail = false; // the disk took nothing of the last group
 };
 

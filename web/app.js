@@ -4,6 +4,7 @@ import { account, client } from "./client.js";
 import { first_words, item_view, items_of, live_answer, name_of } from "./items.js";
 import { kept } from "./room.js";
 import { room_list } from "./rooms.js";
+import { later } from "./schedule.js";
 import { element } from "./text.js";
 import { language, t, why } from "./words.js";
 
@@ -23,6 +24,7 @@ let grown = new Set(); // answers whose text alone has changed
 let structure = false; // something else has
 let listed = true;     // the list shows what is known
 let painting = 0;
+let schedule = null;   // later
 
 // --- words
 
@@ -187,6 +189,7 @@ function go(path, { push = false, focus = true } = {}) {
   room_info = rooms.get(id) ?? null;
   if (id) link.open(id); else link.leave();
   if (id) load_room(id);
+  schedule.load();
   $("text").value = kept.get(draft_key(id)) ?? "";
   fit_composer();
   show_rooms();
@@ -289,8 +292,7 @@ function act(name, item) {
 
 function take_back(command) {
   link.discard(command.id);
-  $("text").value = [command.text, $("text").value].filter(Boolean).join("\n");
-  composer_changed();
+  written([command.text, $("text").value].filter(Boolean).join("\n"));
   $("text").focus();
 }
 
@@ -307,6 +309,7 @@ function heard(f) {
   else if (f.kind === "message" && f.author?.id !== who.user.id) announce(t("says", { name, text: first_words(f.data.text ?? "") }));
   if (f.kind === "room_changed") load_room(link.room.id);
   if (f.kind === "room_changed") list_rooms_soon();
+  if (f.data.scheduled) schedule.load();
 }
 
 // --- reading
@@ -371,13 +374,11 @@ async function send(e) {
   }
   const refused = link.send(link.room.id, text);
   if (refused) {
-    $("text").value = text;
-    composer_changed();
+    written(text);
     $("composer_error").textContent = t("not_sent", { why: why(refused) });
     return;
   }
-  $("text").value = "";
-  composer_changed();
+  written("");
   follow = true;
   to_latest();
 }
@@ -394,6 +395,11 @@ async function make_room() {
   } finally {
     $("send").disabled = false;
   }
+}
+
+function written(text) {
+  $("text").value = text;
+  composer_changed();
 }
 
 function stop_answers() {
@@ -434,6 +440,19 @@ function follow_link(e) {
 }
 
 label_everything();
+schedule = new later({
+  room: () => link?.room?.id ?? null,
+  me: () => who.user?.id,
+  call: (...what) => who.call(...what),
+  text: () => $("text").value,
+  done: () => written(""),
+  async make_room() {
+    const text = $("text").value;
+    await make_room();
+    written(text);
+    return link.room.id;
+  },
+});
 const growth = new ResizeObserver(() => { if (follow) to_latest(); });
 growth.observe($("column"));
 growth.observe($("log"));

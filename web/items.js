@@ -1,18 +1,22 @@
 // What stands in the conversation: the frames of a room as items in the order of the screen, and how one is shown.
 
 import { element, text_view } from "./text.js";
-import { language, t, why } from "./words.js";
+import { language, t, end_why, why } from "./words.js";
 
 export const first_words = (text) => text.replace(/^[\s#>*-]+/, "").split("\n")[0].slice(0, 60);
 
 export const name_of = (user) => user.display_name || user.username;
 
-function time_of(at) {
+function shown_time(at) {
   const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return element("time");
+  if (Number.isNaN(date.getTime())) return "";
   const today = date.toDateString() === new Date().toDateString();
-  const shown = date.toLocaleString(language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
-  return element("time", { datetime: at }, shown);
+  return date.toLocaleString(language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+}
+
+function time_of(at) {
+  const shown = shown_time(at);
+  return element("time", shown ? { datetime: at } : {}, shown);
 }
 
 // In the order of the screen: events by seq, an answer beneath its question, what is not acked yet at the end.
@@ -29,7 +33,7 @@ export function items_of(link) {
   for (const e of room.events) {
     if (e.kind.startsWith("answer")) put(e.data.question, ended_answer(e), main);
     else if (e.kind === "message") main.push(message(e, link.account.user.id));
-    else if (e.kind === "system" && e.data.text) main.push({ key: `event ${e.id}`, kind: "line", text: e.data.text });
+    else if (e.kind === "system") main.push(...told_by_system(e));
   }
   for (const a of room.answers.values()) put(a.question, live_answer(link, a), rest);
   for (const item of main) if (item.kind === "mine") offer_retry(link, beneath.get(item.event) ?? []);
@@ -38,6 +42,13 @@ export function items_of(link) {
   const unsent = link.outbox.of_room(room.id).filter((e) => e.command.type === "send" && !mine.has(e.command.id));
   const user = link.account.user;
   return [...said, ...rest, ...[...room.acked.values()].map((e) => waiting(e, user, true)), ...unsent.map((e) => waiting(e, user))];
+}
+
+function told_by_system(e) {
+  const d = e.data;
+  const text = d.code === "not_sent" ? t("later_failed", { name: d.author?.name, at: shown_time(d.scheduled?.at), why: why(d.reason?.code ?? "") })
+    : d.text;
+  return text ? [{ key: `event ${e.id}`, kind: "line", text }] : [];
 }
 
 // By agent, as they were asked; those of one agent in the order in which they came.
@@ -61,7 +72,7 @@ function message(e, me) {
     // The same place on the screen before and after the ack.
     key: own && e.data.client_id ? `message ${e.data.client_id}` : `event ${e.id}`,
     kind: own ? "mine" : "theirs", event: e.id, asked: e.data.answers ?? [], name: e.author?.name ?? "", at: e.at,
-    text: e.data.text ?? "", note: e.data.erased ? t("erased") : "",
+    text: e.data.text ?? "", note: e.data.erased ? t("erased") : e.data.scheduled ? t("was_scheduled") : "",
   };
 }
 
@@ -76,7 +87,7 @@ function waiting({ command, failed }, user, acked = false) {
 export function live_answer(link, a) {
   const stopping = link.stopping(a.answer);
   const note = stopping ? t("stopping") : link.link !== "online" ? t("offline_answer")
-    : t(a.state);
+    : a.position ? t("queued_at", { n: a.position }) : t(a.state);
   return {
     key: `answer ${a.answer}`, kind: "answer", answer: a.answer, name: a.agent, text: a.text, note, state: a.state,
     working: link.link === "online", buttons: stopping ? [] : ["stop"],
@@ -87,7 +98,7 @@ function ended_answer(e) {
   const d = e.data;
   const failed = e.kind === "answer_failed";
   const cut = d.finish && d.finish !== "stop" ? t("cut_short", { why: d.finish }) : "";
-  const note = d.erased ? t("erased") : failed ? t("failed", { why: why(d.reason?.code ?? "") })
+  const note = d.erased ? t("erased") : failed ? t("failed", { why: end_why(d.reason?.code ?? "") })
     : e.kind === "answer_stopped" ? t("stopped") : cut;
   return {
     key: `answer ${d.answer ?? e.id}`, kind: failed ? "answer failed" : "answer", answer: d.answer,

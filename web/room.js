@@ -89,8 +89,8 @@ export class room_state {
   answer(f) {
     const a = this.answers.get(f.answer);
     if (!this.known || this.ended.has(f.answer) || (a && f.attempt < a.attempt)) return "old";
-    const { answer, question, agent, attempt, state, n, text } = f;
-    this.answers.set(answer, { answer, question, agent, attempt, state, n, text });
+    const { answer, question, agent, attempt, state, n, text, position } = f;
+    this.answers.set(answer, { answer, question, agent, attempt, state, n, text, position });
     return "new";
   }
 
@@ -103,6 +103,7 @@ export class room_state {
     a.n = f.n;
     a.text += f.text;
     a.state = "streaming";
+    a.position = undefined;
     return "new";
   }
 

@@ -214,6 +214,82 @@ test("what is tried again while the server is down is tried once it is back, and
   assert.deepEqual(ends_of(events).map((e) => e.kind), ["answer_stopped", "answer"]);
 });
 
+test("what is written is scheduled by keyboard, shown, and cancelled", async () => {
+  const me = await sign_up(page, host.base);
+  await ask(page, "first");
+  await ended(page);
+  await page.fill("#text", "a weekly question");
+  await page.press("#text", "Shift+Tab");
+  await page.focus("#open_later");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#later[open]");
+  await page.selectOption("#repeat", "weekly");
+  await page.selectOption("#weekday", "1");
+  await page.fill("#hour", "09:00");
+  await page.focus("#hour");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#later:not([open])", { state: "attached" });
+  assert.equal(await page.inputValue("#text"), "");
+  await until("the button counts it", async () => /1/.test(await page.textContent("#open_later")));
+  const path = `rooms/${room_of(page)}/schedule`;
+  const [kept] = (await host.call(path, await host.token(me))).scheduled;
+  assert.equal(kept.text, "a weekly question");
+  assert.equal(kept.cron, "0 9 * * 1");
+  assert.equal(kept.zone, await page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone));
+
+  await page.reload();
+  await until("the button counts it after a reload, too", async () => /1/.test(await page.textContent("#open_later")));
+  await page.click("#open_later");
+  await page.waitForSelector("#scheduled li");
+  assert.match(await page.textContent("#scheduled li"), /every Monday at 09:00/);
+  assert.equal(await page.locator("#schedule").isVisible(), false, "nothing is written: there is nothing to schedule");
+  await page.getByRole("button", { name: "Cancel it" }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#none_scheduled");
+  await until("it is gone", async () => (await page.locator("#scheduled li").count()) === 0);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("#later:not([open])", { state: "attached" });
+  assert.deepEqual((await host.call(path, await host.token(me))).scheduled, []);
+});
+
+test("a scheduled message comes by itself in a new room and is answered; a time that is over is refused in words", async () => {
+  const me = await sign_up(page, host.base);
+  await page.fill("#text", "good morning");
+  await page.click("#open_later");
+  await page.fill("#moment", "2020-01-01T09:00");
+  await page.click("#keep");
+  await until("it is refused", async () => /over/.test(await page.textContent("#later_error")));
+  // A minute is the finest that the field knows; the one that has just begun is not over.
+  await page.evaluate(() => {
+    const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000);
+    document.getElementById("moment").value = now.toISOString().slice(0, 16);
+  });
+  await page.click("#keep");
+  await page.waitForSelector("#later:not([open])", { state: "attached" });
+  await ended(page);
+  assert.match(await questions(page).first().textContent(), /Scheduled message/);
+  const events = await shows_what_is_stored(me);
+  assert.equal(events[0].data.text, "good morning");
+  assert.ok(events[0].data.scheduled);
+});
+
+test("the dialog for later speaks Korean", async () => {
+  await context.close();
+  context = await browser.newContext({ locale: "ko-KR", timezoneId: "Asia/Seoul" });
+  page = watch(await context.newPage(), faults);
+  await sign_up(page, host.base);
+  await page.fill("#text", "좋은 아침");
+  await page.click("#open_later");
+  await page.selectOption("#repeat", "weekdays");
+  assert.match(await page.textContent("#later"), /예약하기/);
+  assert.match(await page.textContent("#zone"), /Asia\/Seoul/);
+  await page.click("#keep");
+  await page.waitForSelector("#later:not([open])", { state: "attached" });
+  await page.click("#open_later");
+  await page.waitForSelector("#scheduled li");
+  assert.match(await page.textContent("#scheduled li"), /평일 09:00/);
+});
+
 test("who reads further up is left there, and comes back by one button", async () => {
   await sign_up(page, host.base);
   await page.setViewportSize({ width: 800, height: 420 });

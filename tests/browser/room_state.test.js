@@ -89,6 +89,17 @@ test("a new attempt begins from its base, and the older one is not heard any mor
   assert.equal(r.answers.get("a").text, "A");
 });
 
+test("the place in line is kept until the answer begins to be written", () => {
+  const r = room(1, 2, [unfinished("a", 0, "")]);
+  r.answer({ ...unfinished("a", 0, ""), state: "queued", position: 3 });
+  assert.equal(r.answers.get("a").position, 3);
+  r.answer({ ...unfinished("a", 0, ""), state: "thinking" });
+  assert.equal(r.answers.get("a").position, undefined);
+  r.answer({ ...unfinished("a", 0, ""), state: "queued", position: 1 });
+  r.delta({ answer: "a", attempt: 1, n: 1, text: "x" });
+  assert.equal(r.answers.get("a").position, undefined);
+});
+
 test("after its end nothing of an answer is taken", () => {
   for (const kind of ["answer", "answer_failed", "answer_stopped"]) {
     const r = room(1, 2, [unfinished("a", 2, "ab")]);

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "base/clock.hpp"
 #include "base/text.hpp"
 #include "config/limits.hpp"
 #include "net/decode.hpp"
@@ -63,6 +64,15 @@ json written(const api::post_message& w) {
   if (w.parent_is == actors::parent_rule::given) out["parent"] = w.parent.str();
   return out;
 }
+json written(const api::schedule_message& w) {
+  holds(w.room == some_id, "the room is that of the address");
+  json out{{"id", w.id}, {"text", w.text}};
+  if (w.agents) out["agents"] = *w.agents;
+  if (w.at) out["at"] = rfc3339(*w.at);
+  if (!w.at) out["cron"] = w.cron;
+  if (!w.at) out["zone"] = w.zone;
+  return out;
+}
 json written(const api::stop_answer& w) {
   holds(w.room == some_id && w.answer == some_id, "room and answer are those of the address");
   return {{"id", w.id}};
@@ -81,6 +91,8 @@ constexpr bound bounds[] = {{"username", any, limits::username_chars},
                             {"nonce", limits::token_bytes, any},
                             {"role", any, limits::role_chars},
                             {"title", any, limits::title_chars},
+                            {"cron", limits::cron_chars, any},
+                            {"zone", limits::zone_chars, any},
                             {"text", limits::message_text_bytes, any}};
 
 void keeps_to_the_bounds(const json& what) {
@@ -115,7 +127,7 @@ void check(std::string_view body, Decode decode) {
 
 void one_input(std::string_view bytes) {
   parts in{bytes};
-  const auto which = in.byte() % 12;
+  const auto which = in.byte() % 13;
   const std::string body{in.rest()};
   const auto plain = [&](auto decode) { check(body, [&](std::string_view b) { return decode(b); }); };
   const auto with = [&](auto decode, auto... more) {
@@ -144,6 +156,8 @@ void one_input(std::string_view bytes) {
     return with(net::decode_post_message, some_id);
   case 10:
     return with(net::decode_stop_answer, some_id, some_id);
+  case 11:
+    return with(net::decode_schedule, some_id);
   default:
     return check(body, [](std::string_view b) { return net::decode_logout(b, "cookie"); });
   }

@@ -2,6 +2,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include "actors/callers.hpp"
 #include "tests/support/asking.hpp"
 
 using namespace maru;
@@ -300,27 +301,13 @@ TEST_CASE("a caller that falls before its call is as good as a cut", "[scenario]
 
 TEST_CASE("a caller that vanishes in the middle of its call is as good as a cut", "[scenario][agent]") {
   asking a;
-  std::vector<actors::caller_actor> callers;
-  // Stands between the agents and the callers, to see who they are.
-  a.w.services().callers = a.w.rig().own(a.w.rig().system().spawn(
-      [&callers](actors::callers_actor::pointer self,
-                 const actors::callers_actor& real) -> actors::callers_actor::behavior_type {
-        return {[self, &callers, real](actors::start_call& what, const actors::agent_actor& agent) {
-          auto promise = self->make_response_promise<actors::caller_actor>();
-          self->request(real, caf::infinite, std::move(what), agent)
-              .then([promise, &callers](const actors::caller_actor& c) mutable {
-                callers.push_back(c);
-                promise.deliver(c);
-              });
-          return promise;
-        }};
-      },
-      a.w.services().callers));
   const auto answer = a.ask("question");
   a.say({"text"});
-  REQUIRE(callers.size() == 1);
-  const auto gone = callers[0];
-  callers.clear();
+  using callers = actors::callers_self::stateful_pointer<actors::callers_state>;
+  auto* const of = dynamic_cast<callers>(caf::actor_cast<caf::abstract_actor*>(a.w.services().callers));
+  REQUIRE(of != nullptr);
+  REQUIRE(of->state.calls.size() == 1);
+  const auto gone = of->state.calls.begin()->second.caller;
   a.w.rig().end(gone, caf::exit_reason::kill);
   CHECK(a.model.last().cancelled);
   a.w.advance(long_ms);
@@ -329,7 +316,6 @@ TEST_CASE("a caller that vanishes in the middle of its call is as good as a cut"
   CHECK(a.end(answer)["attempts"] == 2);
   CHECK(a.end(answer)["text"] == "anew");
   CHECK(a.w.violations().empty());
-  callers.clear();
 }
 
 TEST_CASE("a call ends with its agent", "[scenario][agent]") {

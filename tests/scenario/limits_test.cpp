@@ -90,7 +90,7 @@ TEST_CASE("a stop after a room fell waits for an agent no longer than a moment",
   const auto answer = answers_of(d.acks(id).at(0)).at(0);
   w.crash_always("agent.mailbox"); // nobody tells anything
   w.end_child("agents");
-  w.advance(limits::restart_backoff_first_ms * 2);
+  w.advance(config::supervision_settings{}.backoff_first_ms * 2);
   auto& again = w.watch(room);
   const auto stop = again.stop(room, answer);
   w.advance(limits::stop_patience_ms / 2);

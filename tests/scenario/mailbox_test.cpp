@@ -122,6 +122,35 @@ TEST_CASE("wherever an actor falls, what is requeued is answered once or still b
   CHECK(a.w.violations().empty());
 }
 
+TEST_CASE("a requeue whose room falls over it is done by the next one, and told as done",
+          "[scenario][mailbox]") {
+  const std::string place = GENERATE("room.retry", "room.retried", "room.committed");
+  const bool all = GENERATE(false, true);
+  CAPTURE(place, all);
+  asking a;
+  const auto answer = poisoned(a);
+  a.w.crash_at(place);
+  std::optional<api::reply> how;
+  const auto what = all ? api::request{api::treat_all_dead{api::dead_act::requeue, {}, {}}}
+                        : api::request{api::treat_dead{api::dead_act::requeue, answer}};
+  caf::anon_send(a.w.api(), a.w.services().control_token, what,
+                 api::replied{[&](api::reply got) { how = std::move(got); }});
+  a.w.advance(a_while_ms);
+  CHECK(a.w.dead().empty());
+  if (all) {
+    CHECK(std::get<api::treated>(how.value()).done == 1);
+    CHECK(std::get<api::treated>(how.value()).refused.empty());
+  } else if (place == "room.committed") {
+    CHECK(refused(how.value()) == code::conflict); // it was taken up; by whom is not known
+  } else {
+    CHECK(std::get<api::posted>(how.value()).answers.size() == 1);
+  }
+  if (a.model.open_calls() == 0) a.w.advance(a_while_ms);
+  a.answer("text");
+  CHECK(a.w.ends(a.room).size() == 2);
+  CHECK(a.w.violations().empty());
+}
+
 TEST_CASE("dead letters are listed newest first, by mailbox and reason, page by page",
           "[scenario][mailbox]") {
   asking a;

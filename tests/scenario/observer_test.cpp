@@ -100,7 +100,7 @@ struct stuck_house {
     svc.root = w.rig().own(w.rig().system().spawn(
         [this](actors::tree_actor::pointer self, int) -> actors::tree_actor::behavior_type {
           actors::end_on_exception(self, "tree");
-          return {[](actors::tree_atom) { return std::vector<actors::child_health>{}; },
+          return {[](actors::tree_atom) { return actors::root_health{}; },
                   [this](actors::children_atom) { return stuck; }};
         },
         0));
@@ -119,7 +119,7 @@ struct stuck_house {
               },
               [kept](actors::due_atom) {
                 for (auto& p : std::exchange(*kept, {}))
-                  p.deliver(std::uint64_t{0});
+                  p.deliver(actors::probe_answer{});
               }};
     };
     return caf::actor_cast<caf::strong_actor_ptr>(w.rig().system().spawn(body, 0));
@@ -191,11 +191,11 @@ TEST_CASE("of a nursery with many children some are looked at", "[scenario][obse
 
 TEST_CASE("the store is read at most once in some seconds, and not waited for", "[scenario][observer]") {
   asking a;
-  CHECK(read(a.w).value("maru_mailbox_entries") == 0);
+  CHECK(read(a.w).value(R"(maru_mailbox_entries{mailbox="agent"})") == 0);
   a.ask("question");
-  CHECK(read(a.w).value("maru_mailbox_entries") == 0);
+  CHECK(read(a.w).value(R"(maru_mailbox_entries{mailbox="agent"})") == 0);
   a.w.advance(limits::observed_store_ms);
-  CHECK(read(a.w).value("maru_mailbox_entries") == 1);
+  CHECK(read(a.w).value(R"(maru_mailbox_entries{mailbox="agent"})") == 1);
   a.w.advance(limits::observed_store_ms);
   a.w.store().shut_reads();
   const auto held = a.w.store().held_reads();
@@ -203,7 +203,7 @@ TEST_CASE("the store is read at most once in some seconds, and not waited for", 
   CHECK_FALSE(late->has_value());
   a.w.advance(limits::probe_patience_ms);
   REQUIRE(late->has_value());
-  CHECK((*late)->value("maru_mailbox_entries") == 1); // as last seen
+  CHECK((*late)->value(R"(maru_mailbox_entries{mailbox="agent"})") == 1); // as last seen
   read(a.w);
   CHECK(a.w.store().held_reads() <= held + 2); // one of ours, one of the sweeper's
   a.w.store().open_reads();
@@ -215,16 +215,16 @@ TEST_CASE("questions that wait are seen, with how long", "[scenario][observer]")
     a.ask(text);
   a.w.advance(60'000);
   auto got = read(a.w);
-  CHECK(got.value("maru_mailbox_entries") == 3);
+  CHECK(got.value(R"(maru_mailbox_entries{mailbox="agent"})") == 3);
   CHECK(got.value("maru_answers_unfinished") == 3);
-  CHECK(got.value("maru_mailbox_oldest_due_seconds") >= 60);
+  CHECK(got.value(R"(maru_mailbox_oldest_due_seconds{mailbox="agent"})") >= 60);
   for (int i = 0; i < 3; ++i)
     a.answer("text");
   a.w.advance(limits::observed_store_ms);
   got = read(a.w);
-  CHECK(got.value("maru_mailbox_entries") == 0);
+  CHECK(got.value(R"(maru_mailbox_entries{mailbox="agent"})") == 0);
   CHECK(got.value("maru_answers_unfinished") == 0);
-  CHECK(got.value("maru_mailbox_oldest_due_seconds") == 0);
+  CHECK(got.value(R"(maru_mailbox_oldest_due_seconds{mailbox="agent"})") == 0);
   CHECK(got.value("maru_store_database_bytes") > 0);
   CHECK(got.value("maru_store_disk_free_bytes") > 0);
 }
@@ -271,7 +271,7 @@ TEST_CASE("deaths over a question are counted, and the dead letter at the end", 
   a.w.mend();
   const auto got = read(a.w);
   CHECK(got.value("maru_mailbox_failures_total") == limits::poison_failures);
-  CHECK(got.value(R"(maru_mailbox_buried_total{reason="poison"})") == 1);
+  CHECK(got.value(R"(maru_mailbox_buried_total{mailbox="agent",reason="poison"})") == 1);
   CHECK(got.value(R"(maru_mailbox_dead_letters{reason="poison"})") == 1);
   CHECK(got.value(ends("poison")) == 1);
   CHECK(got.value(restarts("agent", "exception")) == limits::poison_failures);

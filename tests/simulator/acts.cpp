@@ -18,7 +18,8 @@ const std::vector<std::string> places{
     "relay.watch",    "room.begun",     "room.committed",  "room.finish",   "room.load",
     "room.pieces",    "room.post",      "room.reads",      "room.retried",  "room.retry",
     "room.stop",      "room.subscribe", "session.attach",  "session.frame", "session.snapshot",
-    "user.command"};
+    "user.command",   "room.cancel",    "room.deliver",    "room.due",      "room.schedule",
+    "room.scheduled"};
 
 const std::vector<std::string> root_children{"store",    "callers",   "relay", "directory",
                                              "agents",   "users",     "rooms", "accounts",
@@ -37,10 +38,11 @@ void simulation::act() {
     std::size_t weight; // of 1000
     void (simulation::*what)();
   };
-  static constexpr std::array<choice, 14> choices{{{230, &simulation::post},
+  static constexpr std::array<choice, 15> choices{{{230, &simulation::post},
                                                    {80, &simulation::stop},
                                                    {40, &simulation::resend},
-                                                   {40, &simulation::retry},
+                                                   {30, &simulation::retry},
+                                                   {10, &simulation::schedule},
                                                    {60, &simulation::come_and_go},
                                                    {220, &simulation::speak},
                                                    {110, &simulation::pass_time},
@@ -111,6 +113,32 @@ void simulation::retry() {
   note("retry " + told_.name_of(what->second.str()));
   c->retry(what->first, what->second);
   if (chance(40)) c->retry(what->first, what->second);
+}
+
+// For soon; some are dropped again.
+void simulation::schedule() {
+  auto kept = std::make_shared<scheduled_wish>();
+  kept->room = any(rooms_);
+  actors::api::schedule_message what;
+  what.key = uuid::v7(0);
+  what.id = what.key.str();
+  what.room = kept->room;
+  what.text = "scheduled " + std::to_string(++messages_);
+  what.at = w_.rig().time().unix_ms() + static_cast<std::int64_t>(below(3'000));
+  note("'" + what.text + "' is to be sent in " + told_.name_of(kept->room.str()));
+  const auto ask = [this](actors::api::request call, std::function<void(const actors::api::reply&)> told) {
+    caf::anon_send(w_.api(), w_.ana.str(), std::move(call), actors::api::replied{std::move(told)});
+  };
+  const auto drop = [kept](const actors::api::reply& how) {
+    if (std::holds_alternative<actors::api::posted>(how)) kept->dropped = true;
+  };
+  ask(what, [kept, ask, drop, drops = chance(30)](const actors::api::reply& how) {
+    const auto* made = std::get_if<actors::api::posted>(&how);
+    if (made == nullptr) return;
+    kept->made = made->event;
+    if (drops) ask(actors::api::cancel_scheduled{kept->room, made->event}, drop);
+  });
+  scheduled_.push_back(std::move(kept));
 }
 
 void simulation::resend() {

@@ -1,6 +1,7 @@
 #include "tests/simulator/disk.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <sqlite3.h>
 
@@ -204,8 +205,10 @@ int simulated_disk::write(inode& to, const char* from, std::size_t size, std::si
   }
   if (fails(disk_fault::no_room)) {
     apply(to, {false, false, at, {from, choose_(size)}});
+    errno = ENOSPC;
     return SQLITE_FULL;
   }
+  errno = EIO;
   if (fails(disk_fault::write_fails)) return SQLITE_IOERR_WRITE;
   apply(to, {false, false, at, {from, size}});
   return SQLITE_OK;
@@ -234,6 +237,7 @@ int simulated_disk::sync(inode& what, const std::string& name) {
       put_bytes(what.synced, c.at, c.bytes);
   }
   what.since = std::move(left);
+  errno = EIO;
   if (failed) return SQLITE_IOERR_FSYNC;
   // With a new log SQLite syncs its folder, and that is all names in it.
   const auto it = seen_.find(name);

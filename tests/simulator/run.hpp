@@ -41,6 +41,8 @@ private:
   void network();
   void come_to_an_end();
   bool rest();
+  void let_schedules_come();
+  void check_scheduled();
   void leave_nothing();
   void adopt(actor_rig& rig);
   void adopt(device& d);
@@ -55,6 +57,7 @@ private:
   void post_much();
   void stop();
   void retry();
+  void schedule();
   void resend();
   void come_and_go();
   void speak();
@@ -88,6 +91,12 @@ private:
   std::vector<std::unique_ptr<faithful_client>> people_;
   std::vector<faithful_client*> clients_;
   std::set<const device*> stalled_;
+  struct scheduled_wish {
+    uuid room;
+    std::optional<uuid> made; // nothing: not heard of
+    bool dropped = false;
+  };
+  std::vector<std::shared_ptr<scheduled_wish>> scheduled_;
   std::size_t steps_wanted_ = 0, messages_ = 0, pieces_ = 0, ends_ = 0, root_ends_ = 0, calls_ = 0;
   std::map<const model_stream*, std::size_t> number_of_; // of calls
   bool fatal_ = false;                                   // the store said so

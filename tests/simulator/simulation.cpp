@@ -1,6 +1,7 @@
 #include "tests/simulator/run.hpp"
 
 #include <algorithm>
+#include <fstream>
 
 #include "config/limits.hpp"
 #include "storage/sqlite_schema.hpp"
@@ -45,6 +46,8 @@ void simulation::note(const std::string& line) {
 
 // A process that has ended does nothing more: neither does it tell anybody, nor does anything of it run.
 void simulation::adopt(actor_rig& rig) {
+  // The product looks at the file itself, too: whether there is one, and whether it is empty.
+  std::ofstream(w_.database()) << "on the simulated disk";
   fatal_ = false;
   rig.on_fatal = [this](const std::string& why) {
     fatal_ = true;
@@ -258,12 +261,36 @@ void simulation::network() {
 
 // --- the end -----------------------------------------------------------------------------------------------
 
+void simulation::let_schedules_come() {
+  const auto waits = [&](const uuid& room) { return !w_.entries(room).empty(); };
+  for (int i = 0; i < 60 && std::any_of(rooms_.begin(), rooms_.end(), waits); ++i)
+    w_.advance(5'000);
+}
+
+// What was taken is sent once, unless it was dropped.
+void simulation::check_scheduled() {
+  std::map<std::string, std::size_t> sent;
+  for (const auto& room : rooms_)
+    for (const auto& e : w_.events(room)) {
+      const auto data = nlohmann::json::parse(e.data);
+      if (data.contains("scheduled")) ++sent[data["scheduled"]["schedule"].get<std::string>()];
+    }
+  for (const auto& [schedule, count] : sent)
+    if (count != 1) told_.wrong.push_back("scheduled " + schedule + " came to several ends");
+  for (const auto& s : scheduled_)
+    if (s->made && sent.contains(s->made->str()) == s->dropped)
+      told_.wrong.push_back("scheduled " + s->made->str() +
+                            (s->dropped ? " was dropped and sent" : " was lost"));
+}
+
 bool simulation::rest() {
   for (const auto& d : w_.devices)
     if (!d->closed) d->be_near();
+  let_schedules_come();
   if (!come_to_rest(w_, rooms_, clients_)) told_.wrong.emplace_back("does not come to rest");
   for (const auto& wrong : broken_promises(w_, rooms_, clients_))
     told_.wrong.push_back(wrong);
+  check_scheduled();
   return !broken();
 }
 

@@ -70,6 +70,7 @@ actor_rig::~actor_rig() {
 actors::services actor_rig::make_services() {
   actors::services svc;
   svc.counts = std::make_shared<metrics>();
+  svc.loads = std::make_shared<actors::call_loads>();
   svc.settings = std::make_shared<const config::settings>(settings);
   svc.time = &time_;
   svc.db = db_;

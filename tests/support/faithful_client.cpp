@@ -236,11 +236,12 @@ private:
       if (e.seq != next++) wrong.push_back("event " + std::to_string(e.seq) + " stands at the wrong place");
       const auto data = json::parse(e.data);
       if (e.kind == "message") {
-        messages_.insert(data["client_id"].get<std::string>());
+        if (data.contains("client_id")) messages_.insert(data["client_id"].get<std::string>());
         for (const auto& a : data["answers"])
           answers_[a["answer"]] = {a["agent"], e.id.str(), data["text"], e.seq, {}};
         continue;
       }
+      if (e.kind == "system") continue;
       auto end = data;
       end["kind"] = e.kind;
       if (e.kind == "answer")

@@ -3,6 +3,7 @@
 // A store whose writes, or reads, a test holds back while the others go on.
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -16,21 +17,26 @@ public:
   explicit gated_store(std::shared_ptr<storage::store> inner) : inner_(std::move(inner)) {}
 
   void submit(storage::step s, storage::completion done) override {
-    if (dead_) return;
+    if (dead_ || (losing_ && losing_(s))) return;
     if (shut_)
       held_.emplace_back(std::move(s), std::move(done));
     else
       inner_->submit(std::move(s), std::move(done));
   }
   void read(storage::read_job job, storage::read_failed failed) override {
-    if (dead_) return;
+    if (dead_ || (reads_lost_ > 0 && reads_lost_-- > 0)) return;
     if (reads_shut_)
       reads_.emplace_back(std::move(job), std::move(failed));
     else
       inner_->read(std::move(job), std::move(failed));
   }
   std::uint64_t claim_shards(const std::string& node) override { return inner_->claim_shards(node); }
-  [[nodiscard]] storage::counters count() const override { return inner_->count(); }
+  [[nodiscard]] storage::counters count() const override {
+    auto out = inner_->count();
+    out.queued_steps += held_.size();
+    out.queued_reads += reads_.size();
+    return out;
+  }
 
   void shut() { shut_ = true; }
   // Lets the first `most` of what waits go to the writer.
@@ -71,6 +77,9 @@ public:
       out.push_back(s);
     return out;
   }
+  // What it says true to is never answered: a fault that only a watchdog finds.
+  void lose(std::function<bool(const storage::step&)> which) { losing_ = std::move(which); }
+  void lose_reads(std::size_t next) { reads_lost_ = next; }
   [[nodiscard]] std::size_t held() const { return held_.size(); }
   [[nodiscard]] std::size_t held_reads() const { return reads_.size(); }
 
@@ -78,6 +87,8 @@ private:
   std::shared_ptr<storage::store> inner_;
   std::deque<std::pair<storage::step, storage::completion>> held_;
   std::deque<std::pair<storage::read_job, storage::read_failed>> reads_;
+  std::function<bool(const storage::step&)> losing_;
+  std::size_t reads_lost_ = 0;
   bool shut_ = false, reads_shut_ = false, dead_ = false;
 };
 

@@ -71,6 +71,7 @@ void server_process::begin_start() {
     words.emplace_back("--set");
     words.push_back(s);
   }
+  auto variables = options_.environment;
   std::vector<char*> arguments;
   for (auto& w : words)
     arguments.push_back(w.data());
@@ -82,6 +83,8 @@ void server_process::begin_start() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
     ::dup2(ends[1], STDOUT_FILENO);
+    for (auto& v : variables)
+      ::putenv(v.data());
     if (::chdir(where.c_str()) == 0) ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }

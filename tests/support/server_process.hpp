@@ -26,9 +26,10 @@ struct server_options {
   std::uint32_t idle_timeout_ms = 20'000;
   std::uint32_t backoff_first_ms = 20;
   std::vector<std::string> agents{"maru", "second"};
-  std::vector<std::string> set; // KEY=VALUE, over the rest
-  std::filesystem::path data;   // "": in the directory of the process
-  bool on_socket_file = false;  // listens in that directory and on no port
+  std::vector<std::string> set;         // KEY=VALUE, over the rest
+  std::vector<std::string> environment; // NAME=VALUE
+  std::filesystem::path data;           // "": in the directory of the process
+  bool on_socket_file = false;          // listens in that directory and on no port
 };
 
 class server_process {

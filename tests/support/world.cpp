@@ -162,6 +162,8 @@ void world::add_nursery(std::vector<actors::child_spec>& to, const std::string& 
     o.time = now_.time;
     o.random = now_.random;
     o.counts = now_.counts;
+    o.how = actors::supervision_of(*now_.settings, name, [db = store_] { return db->count(); });
+    o.gave_up = [this](std::string why) { gave_up = std::move(why); };
     o.start = [this, start](caf::local_actor* of, const std::string& child,
                             bool after_crash) -> caf::strong_actor_ptr {
       if (!now_.settings) return nullptr;
@@ -193,8 +195,8 @@ std::vector<actors::child_spec> world::children() {
   add_nursery(all, "users", &actors::services::users, [this](parent p, text name, bool) {
     return p->spawn(actors::user, shared(), uuid::parse(name).value());
   });
-  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool) {
-    return p->spawn(actors::room, shared(), uuid::parse(name).value());
+  add_nursery(all, "rooms", &actors::services::rooms, [this](parent p, text name, bool crashed) {
+    return p->spawn(actors::room, shared(), uuid::parse(name).value(), crashed);
   });
   add_child(all, "accounts", now_.accounts, [](parent p) { return p->spawn(nobody_revoked, 0); });
   add_nursery(all, "sessions", &actors::services::sessions, [this](parent p, text name, bool) {
@@ -246,6 +248,7 @@ void world::start() {
   o.children = children();
   o.time = now_.time;
   o.random = now_.random;
+  o.how = actors::supervision_of(*now_.settings, "", [db = store_] { return db->count(); });
   o.gave_up = [this](std::string why) { gave_up = std::move(why); };
   o.counts = now_.counts;
   now_.root =
@@ -288,6 +291,12 @@ uuid world::add_room(const std::vector<std::string>& agents) {
 void world::add_member(const uuid& room, const uuid& user) {
   std::vector<storage::part> parts;
   parts.emplace_back(storage::add_member{{room, user, "member", rig_->time().unix_ms(), 0}});
+  commit(room, std::move(parts));
+}
+
+void world::remove_member(const uuid& room, const uuid& user) {
+  std::vector<storage::part> parts;
+  parts.emplace_back(storage::remove_member{room, user});
   commit(room, std::move(parts));
 }
 
@@ -384,13 +393,17 @@ std::vector<storage::mailbox_entry> world::entries(const uuid& room, const std::
   return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room, agent), 1000); });
 }
 
+std::vector<storage::mailbox_entry> world::entries(const uuid& room) {
+  return look([&](storage::reader& from) { return from.entries(actors::mailbox_of(room), 1000); });
+}
+
 std::vector<storage::dead_letter> world::dead() {
   return look([](storage::reader& from) { return from.dead({}, {}, 1000); });
 }
 
 std::uint32_t world::restarts(const std::string& child) {
-  const auto health = rig_->ask_now<std::vector<actors::child_health>>(now_.root, actors::tree_atom::value);
-  for (const auto& c : health.value.value())
+  const auto health = rig_->ask_now<actors::root_health>(now_.root, actors::tree_atom::value);
+  for (const auto& c : health.value.value().children)
     if (c.name == child) return c.restarts;
   return 0;
 }
@@ -400,9 +413,9 @@ bool world::lives(const std::string& nursery, const std::string& child) {
                    : nursery == "agents" ? now_.agents
                    : nursery == "users"  ? now_.users
                                          : now_.sessions;
-  const auto health = rig_->ask_now<std::vector<actors::child_health>>(of, actors::tree_atom::value);
-  for (const auto& c : health.value.value())
-    if (c.name == child) return c.running;
+  const auto health = rig_->ask_now<actors::nursery_health>(of, actors::tree_atom::value);
+  for (const auto& c : health.value.value().children)
+    if (c.name == child) return c.state == actors::child_state::running;
   return false;
 }
 

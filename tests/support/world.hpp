@@ -32,6 +32,7 @@ public:
   uuid add_user(const std::string& name);
   uuid add_room(const std::vector<std::string>& agents = {"maru"});
   void add_member(const uuid& room, const uuid& user);
+  void remove_member(const uuid& room, const uuid& user); // a room that runs does not know
   device& connect(const uuid& user, std::optional<uuid> session = {}, std::optional<uuid> family = {});
   device& connect() { return connect(ana); }
   // The same, but for the settling.
@@ -84,6 +85,7 @@ public:
   [[nodiscard]] std::vector<storage::event_row> ends(const uuid& room); // events that end an answer
   [[nodiscard]] std::optional<storage::answer_row> answer(const uuid& id);
   [[nodiscard]] std::vector<storage::mailbox_entry> entries(const uuid& room, const std::string& agent);
+  [[nodiscard]] std::vector<storage::mailbox_entry> entries(const uuid& room); // of its own mailbox
   [[nodiscard]] std::vector<storage::dead_letter> dead();
   [[nodiscard]] std::uint32_t restarts(const std::string& child); // of the root's children
   [[nodiscard]] bool lives(const std::string& nursery, const std::string& child);

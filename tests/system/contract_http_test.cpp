@@ -1,5 +1,6 @@
 // The routes, as PROTOCOL.md promises them.
 
+#include "base/clock.hpp"
 #include "tests/support/house.hpp"
 
 namespace maru::tests {
@@ -314,6 +315,97 @@ TEST_CASE("a stop over HTTP gives the seq of the end, also after it and again") 
   CHECK(all_events(h.address(), ann, room).size() == 2);
   CHECK(h.post(ann, "/api/v1/rooms/" + room + "/answers/" + any_id() + "/stop", {{"id", any_id()}}).status ==
         404);
+}
+
+TEST_CASE("what the attempts at an answer cost is told to members, and to nobody else") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann"), bob = h.person("bob");
+  const auto room = h.room(ann);
+  const auto c = h.device(ann, room);
+  const auto end = ended(*c, c->send(room, "question"));
+  const std::string answer = end["data"]["answer"];
+  const auto path = "/api/v1/rooms/" + room + "/answers/";
+  const auto told = h.get(ann, path + answer);
+  CHECK(told.status == 200);
+  CHECK(told.body["answer"] == answer);
+  CHECK(told.body["end"] == "answer");
+  REQUIRE(told.body["attempts"].size() == 1);
+  const auto& attempt = told.body["attempts"][0];
+  CHECK(attempt["how"] == "answered");
+  CHECK(attempt["completion_tokens"] == end["data"]["usage"]["completion_tokens"]);
+  CHECK(h.get(ann, path + any_id()).status == 404);
+  CHECK(h.get(ann, "/api/v1/rooms/" + h.room(ann) + "/answers/" + answer).status == 404);
+  CHECK(h.get(bob, path + answer).status == 404);
+}
+
+TEST_CASE("a message is scheduled, listed, cancelled, and posted at its time, also after a kill") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann"), bob = h.person("bob");
+  const auto room = h.room(ann);
+  const auto path = "/api/v1/rooms/" + room + "/schedule";
+  const auto made = parse_rfc3339(h.get(ann, "/api/v1/rooms/" + room).body["created_at"].get<std::string>());
+  const json soon{{"id", any_id()}, {"text", "soon"}, {"at", rfc3339(made.value() + 1500)}};
+  const json weekly{{"id", any_id()},
+                    {"text", "weekly"},
+                    {"agents", json::array()},
+                    {"cron", "0 9 * * 1"},
+                    {"zone", "Asia/Seoul"}};
+  const auto kept = h.post(ann, path, soon);
+  CHECK(kept.status == 201);
+  CHECK(kept.body["duplicate"] == false);
+  const auto repeated = h.post(ann, path, weekly);
+  REQUIRE(repeated.status == 201);
+  h.server.kill();
+  h.server.start();
+  CHECK(h.post(ann, path, soon).body == json{{"schedule", kept.body["schedule"]}, {"duplicate", true}});
+  const auto listed = h.get(ann, path).body["scheduled"];
+  REQUIRE(listed.size() >= 1);
+  CHECK(listed.back()["id"] == repeated.body["schedule"]);
+  CHECK(listed.back()["cron"] == "0 9 * * 1");
+  CHECK(listed.back()["agents"].empty());
+  CHECK(listed.back()["author"]["id"] == ann.id);
+
+  const auto device = h.device(ann, room);
+  REQUIRE(device->wait([&] { return device->room(room).events.size() >= 2; })); // with its answer
+  const auto events = all_events(h.address(), ann, room);
+  CHECK(events[0]["data"]["text"] == "soon");
+  CHECK(events[0]["author"]["id"] == ann.id);
+  CHECK(events[0]["data"]["scheduled"] == json{{"schedule", kept.body["schedule"]}, {"at", soon["at"]}});
+  CHECK(events[1]["kind"] == "answer");
+  CHECK(device->wrong() == "");
+
+  const auto drop = [&](const account& who, const std::string& id) {
+    return api(h.address(), who.access_token, "DELETE", path + "/" + id).status;
+  };
+  const std::string id = repeated.body["schedule"];
+  CHECK(drop(bob, id) == 404);
+  CHECK(drop(ann, id) == 204);
+  CHECK(drop(ann, id) == 404);
+  CHECK(drop(ann, kept.body["schedule"]) == 404);
+  CHECK(h.get(ann, path).body["scheduled"].empty());
+  CHECK(h.get(bob, path).status == 404);
+}
+
+TEST_CASE("what cannot be scheduled is refused with what to do") {
+  house h(MARU_BINARY);
+  const auto ann = h.person("ann");
+  const auto path = "/api/v1/rooms/" + h.room(ann) + "/schedule";
+  const auto refused = [&](json body) {
+    body["text"] = "text";
+    body["id"] = any_id();
+    const auto how = h.post(ann, path, body);
+    CHECK(how.status == 400);
+    CHECK(how.code() == "invalid_field");
+    return how.body["detail"].get<std::string>();
+  };
+  CHECK(refused({{"at", "2020-01-01T00:00:00Z"}}) == "at: is over");
+  CHECK(refused({{"at", "9999-01-01T00:00:00Z"}}).starts_with("at: more than"));
+  CHECK(refused({{"cron", "0 9 * * 1"}, {"zone", "../etc/passwd"}}).starts_with("zone: "));
+  CHECK(refused({{"cron", "* * * * *"}, {"zone", "UTC"}}).starts_with("cron: at most once"));
+  CHECK(refused({{"cron", "0 0 31 2 *"}, {"zone", "UTC"}}) == "cron: this never happens");
+  CHECK(h.post(ann, path,
+               {{"id", any_id()}, {"text", std::string(262'145, 'x')}, {"at", "2030-01-01T00:00:00Z"}})
+            .status == 413);
 }
 
 TEST_CASE("the server says that it lives and that it is ready") {

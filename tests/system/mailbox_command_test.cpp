@@ -95,6 +95,40 @@ TEST_CASE("the mailbox commands do the same with a server and without one") {
   CHECK(e.device->wrong().empty());
 }
 
+TEST_CASE("a scheduled message is shown and purged by command, with a server and without one") {
+  const bool with_server = GENERATE(true, false);
+  house h{MARU_BINARY};
+  const auto ann = h.person("ann");
+  const auto room = h.room(ann);
+  const json wish{{"id", "01890a5d-ac96-774b-bcce-b302099a8057"},
+                  {"text", "secret"},
+                  {"cron", "0 9 * * 1"},
+                  {"zone", "UTC"}};
+  const auto kept = h.post(ann, "/api/v1/rooms/" + room + "/schedule", wish);
+  REQUIRE(kept.status == 201);
+  const std::string id = kept.body["schedule"];
+  if (!with_server) REQUIRE(h.server.terminate() == 0);
+  const auto mailbox = [&](std::vector<std::string> order) {
+    order.insert(order.begin(), {MARU_BINARY, "mailbox"});
+    order.insert(order.begin() + 3, {"--set", "server.data=" + h.server.data().string()});
+    return run(order);
+  };
+  CHECK(has(mailbox({"list"}).out, "room/" + room));
+  const auto shown = mailbox({"show", "room/" + room}).out;
+  CHECK(has(shown, id));
+  CHECK(has(shown, "scheduled_message"));
+  CHECK_FALSE(has(shown, "secret"));
+  CHECK(mailbox({"purge", "--all", "--waiting"}).status == 2);
+  CHECK(mailbox({"purge", id}).status == 1); // no dead letter
+  CHECK(mailbox({"purge", id, "--waiting"}).out == "Purged 1 scheduled message.\n");
+  CHECK(mailbox({"purge", id, "--waiting"}).status == 1);
+  CHECK(mailbox({"list"}).out.empty());
+  if (with_server) {
+    REQUIRE(h.server.terminate() == 0);
+    CHECK(has(h.server.log(), "the operator purged scheduled message " + id + " of room/" + room));
+  }
+}
+
 TEST_CASE("what cannot be done to dead letters is said, and wrong usage ends with status 2") {
   expired e;
   using order = std::vector<std::string>;

@@ -29,7 +29,8 @@ struct office {
               [this](user_atom, const uuid&) -> caf::result<user_actor> { return user(); },
               [](session_atom, const uuid&) -> caf::result<session_actor> { return caf::sec::runtime_error; },
               [](const agent_name&) -> caf::result<agent_actor> { return caf::sec::runtime_error; },
-              [](const agent_name&, bool) {},
+              [](due_atom, const agent_name&) {},
+              [](due_atom, const uuid&) {},
           };
         },
         0));
@@ -43,6 +44,8 @@ struct office {
               [](std::uint64_t, const room_client&, const person&, const uuid&, const post_message&) {},
               [](std::uint64_t, const room_client&, const person&, const uuid&, const stop_answer&) {},
               [](std::uint64_t, const room_client&, const person&, const uuid&, const retry_answer&) {},
+              [](std::uint64_t, const room_client&, const person&, const uuid&, const schedule_message&) {},
+              [](std::uint64_t, const room_client&, const person&, const uuid&, const cancel_scheduled&) {},
               [](const command_done&) {},
               [](const session_actor&, const uuid&) { return refusal{}; },
               [](const std::string&) {},

@@ -77,7 +77,7 @@ TEST_CASE("an asker after a crash waits for the backoff") {
   const auto asked = rig.ask<user_actor>(t.handle, user_atom::value, id);
   rig.settle();
   CHECK_FALSE(asked->came);
-  rig.advance(limits::restart_backoff_first_ms);
+  rig.advance(config::supervision_settings{}.backoff_first_ms);
   CHECK(asked->value);
 }
 

@@ -1,6 +1,7 @@
 #include "base/clock.hpp"
 #include "tests/support/catch.hpp"
 
+using maru::parse_rfc3339;
 using maru::rfc3339;
 
 TEST_CASE("a time is written in UTC with milliseconds", "[base][clock]") {
@@ -26,4 +27,20 @@ TEST_CASE("the machine's clocks count milliseconds of this century, and interval
   CHECK(clock.unix_ms() < 4'102'444'800'000);
   const auto before = clock.steady_ms();
   CHECK(clock.steady_ms() >= before);
+}
+
+TEST_CASE("a time is read as it is written, in UTC or with its offset", "[base][clock]") {
+  for (const std::int64_t at : {0LL, 1'750'000'000'123LL, 951'782'400'000LL, -1LL})
+    CHECK(parse_rfc3339(rfc3339(at)) == at);
+  CHECK(parse_rfc3339("2026-01-31T09:00:00+09:00") == parse_rfc3339("2026-01-31T00:00:00Z"));
+  CHECK(parse_rfc3339("2026-01-31t09:00:00.5z") == parse_rfc3339("2026-01-31T09:00:00.500999Z"));
+  CHECK(parse_rfc3339("2026-01-31T09:00:00-00:30") == parse_rfc3339("2026-01-31T09:30:00Z"));
+}
+
+TEST_CASE("what is no time is none", "[base][clock]") {
+  for (const auto* text :
+       {"", "now", "2026-01-31", "2026-01-31T09:00:00", "2026-02-29T09:00:00Z", "2026-13-01T09:00:00Z",
+        "2026-01-31T24:00:00Z", "2026-01-31T09:60:00Z", "2026-01-31T09:00:00.Z", "2026-01-31T09:00:00+9:00",
+        "2026-01-31T09:00:00Zx", "-026-01-31T09:00:00Z", "20a6-01-31T09:00:00Z"})
+    CHECK_FALSE(parse_rfc3339(text));
 }

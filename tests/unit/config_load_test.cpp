@@ -268,6 +268,19 @@ TEST_CASE("a provider has a kind, an address it needs, and waits that grow", "[c
         "provider.p.backoff_first_ms");
 }
 
+TEST_CASE("intensities are read by subtree, and what rests is not to be taken for stuck", "[config]") {
+  const auto good = read("[supervision]\nroot_restarts=3\nrooms_restarts=7\nrooms_period_seconds=60\n");
+  CHECK(good.value.supervision.root.restarts == 3);
+  CHECK(good.value.supervision.rooms.restarts == 7);
+  CHECK(good.value.supervision.rooms.period_seconds == 60);
+  CHECK(good.value.supervision.agents.restarts == 100);
+  CHECK(only(read("[supervision]\nusers_restarts=0")).path == "supervision.users_restarts");
+  CHECK(only(read("[supervision]\nbackoff_first_ms=9000")).path == "supervision.backoff_first_ms");
+  CHECK(only(read("[supervision]\nstuck_seconds=5")).path == "supervision.backoff_most_ms");
+  CHECK(only(read("[supervision]\nbackoff_most_ms=60000")).path == "supervision.backoff_most_ms");
+  CHECK(read("[supervision]\nbackoff_most_ms=60000\nstuck_seconds=0").problems.empty());
+}
+
 // These were found at the start only, by an exception.
 TEST_CASE("a provider's address that no call could be made to is refused", "[config]") {
   const std::string rest = "[[agent]]\nname='a'\nmodel='m'\n[[provider]]\nname='p'\nkind='openai'\nurl=";

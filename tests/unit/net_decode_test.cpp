@@ -1,5 +1,6 @@
 #include <string>
 
+#include "base/clock.hpp"
 #include "config/limits.hpp"
 #include "net/decode.hpp"
 #include "tests/support/catch.hpp"
@@ -209,6 +210,36 @@ TEST_CASE("which dead letters are meant is said by mailbox and reason, and by no
   CHECK(decode_list_entries(*parse_target("/x")).error().detail.find("mailbox") == 0);
   CHECK(decode_list_entries(*parse_target("/x?mailbox=m&limit=200"))->limit == 200);
   CHECK(decode_list_mailboxes(*parse_target("/x?cursor=m"))->cursor == "m");
+}
+
+TEST_CASE("what is scheduled has a time, or a crontab line and its zone", "[net][decode]") {
+  const auto room = uuid::v7(1);
+  const std::string start = R"({"id":"01890a5d-ac96-774b-bcce-b302099a8057","text":"t")";
+  const auto decoded = [&](const std::string& rest) { return decode_schedule(room, start + rest + "}"); };
+  const auto once = decoded(R"(,"at":"2026-01-31T09:00:00+09:00","agents":[])");
+  REQUIRE(once);
+  CHECK(once->room == room);
+  CHECK(once->at == parse_rfc3339("2026-01-31T00:00:00Z"));
+  CHECK(once->agents->empty());
+  const auto weekly = decoded(R"(,"cron":"0 9 * * 1","zone":"Asia/Seoul")");
+  REQUIRE(weekly);
+  CHECK_FALSE(weekly->at);
+  CHECK(weekly->cron == "0 9 * * 1");
+  CHECK(weekly->zone == "Asia/Seoul");
+  for (const auto* bad : {"", R"(,"at":"tomorrow")", R"(,"at":5)", R"(,"at":"1969-12-31T00:00:00Z")",
+                          R"(,"cron":"0 9 * * 1")", R"(,"zone":"UTC")", R"(,"cron":"","zone":"UTC")",
+                          R"(,"at":"2026-01-31T09:00:00Z","cron":"0 9 * * 1","zone":"UTC")",
+                          R"(,"cron":"0 9 * * 1\u0000","zone":"UTC")"}) {
+    CAPTURE(bad);
+    CHECK(decoded(bad).error().why == code::invalid_field);
+  }
+  const auto of = [&](std::size_t cron, std::size_t zone) {
+    return bool(
+        decoded(R"(,"cron":")" + std::string(cron, '1') + R"(","zone":")" + std::string(zone, 'a') + "\""));
+  };
+  CHECK(of(limits::cron_chars, limits::zone_chars));
+  CHECK_FALSE(of(limits::cron_chars + 1, limits::zone_chars));
+  CHECK_FALSE(of(limits::cron_chars, limits::zone_chars + 1));
 }
 
 TEST_CASE("queries are numbers within bounds", "[net][decode]") {

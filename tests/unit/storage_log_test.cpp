@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include <sys/syscall.h>
@@ -162,6 +163,30 @@ TEST_CASE("a log that cannot be synced ends the store, and nothing of that commi
   log.again();
   CHECK(b.commit(post(2)).why == failure::fatal);
   check_head(b, 1);
+}
+
+TEST_CASE("what the system says of a failed write decides: no room and no right to write pass, the rest is "
+          "the end") {
+  bench b;
+  b.must({create_room{room_of(room)}});
+  log_watch log;
+  for (const auto& [error, meaning] :
+       {std::pair{EDQUOT, failure::full}, std::pair{EROFS, failure::unavailable}}) {
+    log.fail_write(1, error);
+    const auto told = b.commit(post(1));
+    CHECK(told.why == meaning);
+    CHECK(told.detail.find(std::strerror(error)) != std::string::npos);
+  }
+  log.again();
+  b.must(post(1));
+  CHECK(b.fatal.empty());
+  SECTION("a write") { log.fail_write(1, EIO); }
+  SECTION("a sync, also for want of room") {
+    log.fail_sync(1);
+    disk.error = ENOSPC;
+  }
+  CHECK(b.commit(post(2)).why == failure::fatal);
+  CHECK(b.fatal.size() == 1);
 }
 
 TEST_CASE("a transaction bigger than the cache is whole, also when pages of it went to the log before") {

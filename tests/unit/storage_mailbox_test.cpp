@@ -201,3 +201,52 @@ TEST_CASE("an agent's answers to a question are read with how each ended, and on
   CHECK_FALSE(may_ask("maru"));
   CHECK(kinds() == std::vector<std::string>{"answer_failed", "answer_stopped", "answer"});
 }
+
+TEST_CASE("what is repeated is moved to its next turn once") {
+  bench b;
+  auto entry = entry_of("room/a", id_of('n', 1), 100);
+  entry.owner = id_of('p', 1);
+  entry.failures = 2;
+  b.must({enqueue{entry}});
+  const repeat_entry turn{"room/a", id_of('n', 1), 100, 200, R"({"next":1})"};
+  b.must({turn});
+  CHECK(b.commit({turn}).why == failure::conflict);
+  CHECK(b.commit({repeat_entry{"room/b", id_of('n', 1), 200, 300, "{}"}}).why == failure::conflict);
+  const auto kept = entries(b, "room/a").at(0);
+  CHECK(kept.visible_at == 200);
+  CHECK(kept.body == R"({"next":1})");
+  CHECK(kept.failures == 0);
+  CHECK(kept.owner == id_of('p', 1));
+}
+
+TEST_CASE("entries are found by what is due, by their owner, and by their id") {
+  bench b;
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    auto entry = entry_of("room/a", id_of('n', i), static_cast<std::int64_t>(500 - 100 * i));
+    if (i < 4) entry.owner = id_of('p', 1);
+    b.must({enqueue{entry}});
+  }
+  b.must({enqueue{entry_of("room/b", id_of('n', 9), 1)}});
+  CHECK(b.look([](reader& r) {
+           CHECK(r.entries_due("room/a", 99, 10).empty());
+           const auto due = r.entries_due("room/a", 300, 10);
+           REQUIRE(due.size() == 3);
+           CHECK(due[0].id == id_of('n', 4));
+           CHECK(due[2].id == id_of('n', 2));
+           CHECK(r.entries_due("room/a", 300, 2).size() == 2);
+           CHECK(r.entry_heads("room/a").size() == 4);
+           CHECK(r.entry_heads("room/c").empty());
+           CHECK(r.entries_of(id_of('p', 1)) == 3);
+           CHECK(r.entries_of(id_of('p', 2)) == 0);
+           CHECK(r.entry(id_of('n', 9))->mailbox == "room/b");
+           CHECK_FALSE(r.entry(id_of('n', 8)));
+         }).empty());
+  // Its owner stays with a dead letter, and comes back with it.
+  b.must({bury_entry{"room/a", id_of('n', 1), "refused", 1}});
+  CHECK(b.look([](reader& r) {
+           CHECK(r.entries_of(id_of('p', 1)) == 2);
+           CHECK(r.dead_letter_of(id_of('n', 1))->entry.owner == id_of('p', 1));
+         }).empty());
+  b.must({requeue_dead{id_of('n', 1), 5}});
+  CHECK(b.look([](reader& r) { CHECK(r.entries_of(id_of('p', 1)) == 3); }).empty());
+}

@@ -23,21 +23,25 @@ std::uint64_t refused(const bench& b, failure why) {
 
 TEST_CASE("mailboxes, unfinished answers and dead letters are observed", "[storage][metrics]") {
   bench b;
-  CHECK(observed(b, 1'000).entries == 0);
-  CHECK_FALSE(observed(b, 1'000).due_since);
+  const auto agents = [&](std::int64_t now) { return observed(b, now).mailboxes[0]; };
+  CHECK(agents(1'000).entries == 0);
+  CHECK_FALSE(agents(1'000).due_since);
   const auto question = event_of(id_of('r', 1), 1, id_of('e', 1));
-  b.must({enqueue{entry_of("a", id_of('n', 1), 300)}, enqueue{entry_of("b", id_of('n', 2), 200)},
-          enqueue{entry_of("a", id_of('n', 3), 900)}, create_room{room_of(id_of('r', 1))},
+  b.must({enqueue{entry_of("agent/a", id_of('n', 1), 300)}, enqueue{entry_of("agent/b", id_of('n', 2), 200)},
+          enqueue{entry_of("agent/a", id_of('n', 3), 900)}, enqueue{entry_of("room/a", id_of('n', 4), 50)},
+          enqueue{entry_of("room/b", id_of('n', 5), 5'000)}, create_room{room_of(id_of('r', 1))},
           append_event{question}, open_answer{answer_of(id_of('n', 1), question)},
           open_answer{answer_of(id_of('n', 2), question)}});
-  CHECK_FALSE(observed(b, 100).due_since);
-  CHECK(observed(b, 200).due_since == 200);
-  CHECK(observed(b, 1'000).entries == 3);
+  CHECK_FALSE(agents(100).due_since);
+  CHECK(agents(200).due_since == 200);
+  CHECK(agents(1'000).entries == 3);
+  CHECK(observed(b, 100).mailboxes[1].due_since == 50);
+  CHECK(observed(b, 100).mailboxes[1].entries == 2);
   CHECK(observed(b, 1'000).unfinished == 2);
-  b.must({bury_entry{"b", id_of('n', 2), "poison", 1}, end_answer{id_of('n', 2), 2, id_of('e', 2)}});
+  b.must({bury_entry{"agent/b", id_of('n', 2), "poison", 1}, end_answer{id_of('n', 2), 2, id_of('e', 2)}});
   const auto now = observed(b, 1'000);
-  CHECK(now.entries == 2);
-  CHECK(now.due_since == 300);
+  CHECK(now.mailboxes[0].entries == 2);
+  CHECK(now.mailboxes[0].due_since == 300);
   CHECK(now.unfinished == 1);
   REQUIRE(now.dead_by_reason.size() == 1);
   CHECK(now.dead_by_reason[0] == std::pair<std::string, std::uint64_t>{"poison", 1});
@@ -50,9 +54,11 @@ TEST_CASE("counting what is there ends at a bound", "[storage][metrics]") {
   bench b({}, memory_place());
   std::vector<part> parts;
   for (std::uint64_t i = 0; i < limits::observed_rows + 1; ++i)
-    parts.emplace_back(enqueue{entry_of("a", id_of('n', i), 5)});
+    parts.emplace_back(enqueue{entry_of("agent/a", id_of('n', i), 5)});
   b.must(std::move(parts));
-  CHECK(observed(b, 10).entries == limits::observed_rows);
+  b.must({enqueue{entry_of("room/a", id_of('n', 0), 5)}});
+  CHECK(observed(b, 10).mailboxes[0].entries == limits::observed_rows);
+  CHECK(observed(b, 10).mailboxes[1].entries == 1); // not hidden by the others
 }
 
 TEST_CASE("steps are counted with their outcome, groups with their size", "[storage][metrics]") {

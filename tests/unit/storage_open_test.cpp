@@ -124,10 +124,9 @@ TEST_CASE(
 }
 
 TEST_CASE("a database of an earlier schema is brought forward, and what it holds is found") {
-  const temp_folder folder;
   const auto posted = event_of(id_of('r', 1), 1, id_of('e', 1));
   for (std::size_t from = 1; from < sqlite::migrations().size(); ++from) {
-    std::filesystem::remove(folder.file());
+    const temp_folder folder;
     {
       const sqlite::file_lock lock(folder.file());
       sqlite::connection db(lock.database(), sqlite::connection::mode::write);

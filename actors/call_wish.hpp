@@ -1,0 +1,33 @@
+#pragma once
+
+// A model call before it runs, and what others may know of those that wait.
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/uuid.hpp"
+
+namespace maru::actors {
+
+struct call_wish {
+  std::string provider;
+  std::string agent;
+  uuid user;              // who asked
+  bool suspect = false;   // was lost with many processes: no two such run at a time
+  bool has_other = false; // the agent has another provider
+  bool may_leave = false; // one that does not rest, for all it knows
+};
+
+// What a call says of its provider.
+enum class call_health : std::uint8_t { unknown, well, ill };
+
+// How busy a provider is: written by CALLERS, read where questions are taken.
+struct call_load {
+  std::atomic<std::uint32_t> waiting{0};
+  std::atomic<std::uint32_t> wait_ms{0}; // about how long the next would wait
+};
+using call_loads = std::map<std::string, call_load>;
+
+} // namespace maru::actors

@@ -1,0 +1,17 @@
+#pragma once
+
+// The write-ahead log that a killed process left, looked at before SQLite does. SQLite takes it up to the
+// first frame that is damaged and forgets the rest without a word. It has to: the end may be torn of a commit
+// that nobody was told of. But what is damaged may be in the middle, or the log be that of another database.
+
+#include <filesystem>
+#include <string>
+
+namespace maru::storage::sqlite {
+
+std::filesystem::path log_of(const std::filesystem::path& database);
+
+// Why the log must not be taken up, and what to do; "" when it may.
+std::string objection_to_log(const std::filesystem::path& database);
+
+} // namespace maru::storage::sqlite

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "storage/sqlite_file.hpp"
+#include "storage/sqlite_statement.hpp"
+
+namespace maru::storage::sqlite {
+
+// Once names do not lead to what is open any more: brings all that was committed to where the next start
+// finds it, or says where it is. The words are for the operator; after them the process has to end. Throws
+// error or open_error when it cannot be done, and may be tried again.
+std::string rescue(connection& db, const file_lock& lock, const name_watch& names, std::int64_t now_ms);
+
+} // namespace maru::storage::sqlite
