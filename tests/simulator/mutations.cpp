@@ -231,10 +231,10 @@ MARU_IN_PLACE_OF(
   if (!is(mutation::end_not_told)) real_close(self, agent, answer);
 }
 
-MARU_IN_PLACE_OF(void, tell_event, "_ZN4maru6actors10room_state10tell_eventERKNS0_10event_factE",
-                 room_state* self, const event_fact& fact) {
-  real_tell_event(self, fact);
-  if (is(mutation::event_told_twice)) real_tell_event(self, fact);
+MARU_IN_PLACE_OF(void, tell_event, "_ZN4maru6actors10room_state10tell_eventERKNS0_10event_factEb",
+                 room_state* self, const event_fact& fact, bool author_was_there) {
+  real_tell_event(self, fact, author_was_there);
+  if (is(mutation::event_told_twice)) real_tell_event(self, fact, author_was_there);
 }
 
 MARU_IN_PLACE_OF(void, take_end, "_ZN4maru6actors10room_state8take_endERNS0_10ended_readE", room_state* self,
