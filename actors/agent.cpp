@@ -143,6 +143,11 @@ bool agent_state::is_over(const queued_question& q) const {
 // being written is not cut short.
 void agent_state::due() {
   check_budget();
+  // Its call waits in line, and none has run.
+  if (work && !work->ahead && !work->called && !work->finish && is_over(work->q)) {
+    drop_call();
+    give_up_on(std::string(word(burial::expired)), burial::expired);
+  }
   if (loaded && !work && queue.empty()) return read_mailbox();
   for (const auto& q : queue)
     if (is_over(q)) give_up(q, burial::expired);
@@ -227,7 +232,7 @@ work_wait agent_state::waits_for() const {
   if (w.keep_ticket != 0) return {"what was said so far to be stored", w.keep_ticket};
   if (!room && (w.gate_open || w.ahead)) return {"its room", w.number, true};
   if (w.ahead) return {"its question to be stored", w.number + rooms_found, true};
-  if (w.finish) return {"the end of its answer to be stored", w.number + rooms_found, true};
+  if (w.finish) return {}; // its room has it, and waits for the disk
   if (w.call != 0 || svc->time->steady_ms() <= w.rests_until) return {};
   if (!w.have_turns) return {"what was said before to be read", w.context_reads};
   return {"nothing", w.number};

@@ -65,16 +65,19 @@ struct agent_work {
   std::vector<llm::turn> turns;
   std::size_t provider = 0; // index into the agent's list
   std::vector<tried_provider> providers;
-  call_told told;             // of the call under way; provider "": it does not run
-  std::int64_t called_at = 0; // unix ms
-  std::int64_t called_first_at = 0;
-  std::uint64_t tokens = 0;   // of all attempts
-  std::string spent;          // on attempts that are not on record yet
-  std::size_t spent_told = 0; // of it, in the commit that begins the attempt
-  std::uint64_t call = 0;     // 0: none running
+  call_told told;              // of the call under way; provider "": it does not run
+  std::int64_t called_at = 0;  // unix ms
+  std::int64_t runs_since = 0; // steady; 0: no call runs
+  bool called = false;         // ever
+  bool leaves = false;         // for another provider, once its attempt has begun
+  std::int64_t ran_ms = 0;     // of all attempts
+  std::uint64_t tokens = 0;    // of all attempts
+  std::string spent;           // on attempts that are not on record yet
+  std::size_t spent_told = 0;  // of it, in the commit that begins the attempt
+  std::uint64_t call = 0;      // 0: none running
   caller_actor caller;
-  bool ahead = false; // the question is on its way to the disk
-  std::optional<llm::outcome> failed_ahead;
+  bool ahead = false;                       // the question is on its way to the disk
+  std::optional<llm::outcome> failed_early; // before its attempt was on disk
   bool gate_open = false;
   std::uint64_t begin_ticket = 0; // 0: no commit under way
   answer_state state = answer_state::thinking;
@@ -173,7 +176,7 @@ struct agent_state {
   void answered(const llm::outcome& how);
   void failed(const llm::outcome& how);
   void begin_again(std::int64_t wait_ms);
-  void give_up_on(std::string reason, bool bury);
+  void give_up_on(std::string reason, std::optional<burial> bury);
   void drop_call();
 };
 

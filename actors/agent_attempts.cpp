@@ -30,7 +30,8 @@ void agent_state::take_record() {
   w.providers.resize(std::max<std::size_t>(1, settings.providers.size()));
   for (const auto& a : attempts_in(w.q.record)) {
     w.tokens += a.tokens();
-    if (w.called_first_at == 0) w.called_first_at = a.at;
+    w.ran_ms += a.ms;
+    w.called = true;
     const auto it = std::ranges::find(settings.providers, a.provider);
     if (it == settings.providers.end() || a.how == "lost") continue;
     ++w.providers[static_cast<std::size_t>(it - settings.providers.begin())].failures;
@@ -69,7 +70,7 @@ void agent_state::call_model() {
   start.wish.suspect = w.q.recovered && w.q.losses > limits::losses_without_wait;
   for (const auto& p : w.providers) {
     if (&p == &w.providers[w.provider] || p.out) continue;
-    start.wish.has_other = true;
+    start.wish.others.push_back(settings.providers[static_cast<std::size_t>(&p - w.providers.data())]);
     start.wish.may_leave |= !p.rests;
   }
   start.what.model = settings.model;
@@ -95,7 +96,8 @@ void agent_state::placed(const call_placed& what) {
     if (std::ranges::none_of(w.providers, awake))
       for (auto& p : w.providers)
         p.rests = &p == &here;
-    return use_next(true);
+    w.leaves = w.begin_ticket != 0; // one attempt is begun at a time
+    return w.leaves ? void() : use_next(true);
   }
   w.told.position = what.position;
   if (what.caller) {
@@ -103,7 +105,8 @@ void agent_state::placed(const call_placed& what) {
     self->monitor(w.caller);
     w.told.provider = settings.providers[w.provider];
     w.called_at = svc->time->unix_ms();
-    if (w.called_first_at == 0) w.called_first_at = w.called_at;
+    w.runs_since = svc->time->steady_ms();
+    w.called = true;
   }
   if (w.gate_open && room) self->send(room, w.told);
 }
@@ -134,7 +137,7 @@ void agent_state::spend(std::string_view how, const llm::usage& usage) {
                     std::exchange(w.told.provider, ""),
                     std::string(how),
                     w.called_at,
-                    svc->time->unix_ms() - w.called_at,
+                    svc->time->steady_ms() - w.runs_since,
                     usage.prompt_tokens,
                     usage.completion_tokens,
                     usage.estimated};
@@ -143,25 +146,29 @@ void agent_state::spend(std::string_view how, const llm::usage& usage) {
     cost.completion_tokens = llm::estimate_tokens(std::string_view(w.text).substr(w.base_bytes));
     cost.estimated = true;
   }
+  w.runs_since = 0;
+  w.ran_ms += cost.ms;
   w.tokens += cost.tokens();
   w.spent += line_of_cost(cost);
 }
 
+// Time counts while a call runs: neither what it waited, nor what the process was down.
 bool agent_state::over_budget() const {
   const auto* m = model();
-  if (m == nullptr || work->called_first_at == 0) return false;
+  if (m == nullptr) return false;
   const auto& o = m->options();
-  const auto took = svc->time->unix_ms() - work->called_first_at;
+  const auto running = work->runs_since > 0 ? svc->time->steady_ms() - work->runs_since : 0;
+  const auto took = work->ran_ms + running;
   return (o.answer_tokens > 0 && work->tokens >= o.answer_tokens) ||
          (o.answer_seconds > 0 && took >= std::int64_t{o.answer_seconds} * 1000);
 }
 
 // A stream that goes on and on ends here. Looked at every second.
 void agent_state::check_budget() {
-  if (!work || work->call == 0 || !work->caller || work->ahead || !over_budget()) return;
+  if (!work || work->call == 0 || !work->caller || !work->gate_open || !over_budget()) return;
   drop_call();
   spend(word(burial::budget_spent), {});
-  give_up_on(std::string(word(burial::budget_spent)), true);
+  give_up_on(std::string(word(burial::budget_spent)), burial::budget_spent);
 }
 
 void agent_state::ended(const call_ended& what) {
@@ -172,8 +179,8 @@ void agent_state::ended(const call_ended& what) {
   work->caller = nullptr;
   if (what.how.what == llm::fault::none)
     answered(what.how);
-  else if (work->ahead)
-    work->failed_ahead = what.how;
+  else if (work->ahead || work->begin_ticket != 0)
+    work->failed_early = what.how;
   else
     failed(what.how);
 }
@@ -210,8 +217,10 @@ void agent_state::failed(const llm::outcome& how) {
   at.out = m == nullptr || !how.retryable || at.failures >= m->options().attempts;
   const bool elsewhere = how.retryable || m == nullptr || refuses_us(how.http_status);
   const bool left = std::ranges::any_of(w.providers, [](const auto& p) { return !p.out; });
-  if (over_budget()) return give_up_on(std::string(word(burial::budget_spent)), true);
-  if (!elsewhere || !left) return give_up_on(std::string(llm::word(how.what)), how.retryable);
+  if (over_budget()) return give_up_on(std::string(word(burial::budget_spent)), burial::budget_spent);
+  if (!elsewhere || !left)
+    return give_up_on(std::string(llm::word(how.what)),
+                      how.retryable ? std::optional(burial::budget_spent) : std::nullopt);
   svc->counts->add(metric::answer_retries);
   if (!at.out)
     return begin_again(llm::retry_delay(m->options(), at.failures + 1, how, svc->random()).count());
@@ -241,12 +250,12 @@ void agent_state::begin_again(std::int64_t wait_ms) {
 }
 
 // No further attempt. What an operator can do something about is kept among the dead letters.
-void agent_state::give_up_on(std::string reason, bool bury) {
+void agent_state::give_up_on(std::string reason, std::optional<burial> bury) {
   finish_answer end;
   end.how = ending::failed;
   end.text = work->text;
   end.reason = std::move(reason);
-  if (bury) end.bury = word(burial::budget_spent);
+  if (bury) end.bury = word(*bury);
   ask_end(std::move(end));
 }
 

@@ -107,7 +107,7 @@ void agent_state::on_disk() {
     }
   }
   if (w.finish) return ask_end(std::move(*w.finish));
-  if (w.failed_ahead) return failed(*std::exchange(w.failed_ahead, std::nullopt));
+  if (w.failed_early) return failed(*std::exchange(w.failed_early, std::nullopt));
   checkpoint();
 }
 
@@ -198,7 +198,9 @@ void agent_state::open_gate() {
   if (w.n > w.base_n)
     self->send(room, pieces_made{w.q.answer, w.attempt, w.n, static_cast<std::uint32_t>(w.n - w.base_n),
                                  w.text.substr(w.base_bytes)});
-  if (w.finish) tell_end();
+  if (w.finish) return tell_end();
+  if (w.failed_early) return failed(*std::exchange(w.failed_early, std::nullopt));
+  if (std::exchange(w.leaves, false)) use_next(true);
 }
 
 void agent_state::pieces(call_pieces& what) {

@@ -274,7 +274,10 @@ void api_state::command(const identity& who, const uuid& room, Command what, api
 void api_state::done(command_done& how) {
   const auto node = commands.extract(how.ticket);
   if (node.empty()) return;
-  if (node.mapped().room) self->demonitor(node.mapped().room.address());
+  // To let go of a room is to let go of it for all that wait for it.
+  const auto& room = node.mapped().room;
+  if (room && std::ranges::none_of(commands, [&](const auto& c) { return c.second.room == room; }))
+    self->demonitor(room.address());
   const auto user = users.find(node.mapped().user);
   if (user != users.end() && --user->second.under_way == 0) {
     if (user->second.handle) self->demonitor(user->second.handle.address());

@@ -14,11 +14,11 @@ call_queue::call_queue(const config::settings& settings, std::shared_ptr<call_lo
   for (const auto& p : settings.providers) {
     auto& of = lines_[p.name];
     of.options = &p;
-    of.load = &(*loads_)[p.name];
+    of.load = &loads_->providers[p.name];
     of.at = counts_->at(metric::provider_calls_waiting, p.name);
   }
   for (const auto& a : settings.agents)
-    if (a.calls > 0) agents_most_[a.name] = a.calls;
+    if (a.calls > 0) agents_[a.name] = {&loads_->agents[a.name], a.calls};
 }
 
 call_queue::~call_queue() {
@@ -28,17 +28,36 @@ call_queue::~call_queue() {
     recover(of);
     tell_load(of);
   }
+  for (auto& [name, of] : agents_)
+    of.load->waiting = 0;
 }
 
 // Whoever has nothing behind them begins where the line is now; all else begins after their last.
 void call_queue::add(std::uint64_t number, call_wish what) {
   auto& of = lines_.at(what.provider);
-  auto& behind = of.behind.try_emplace(what.user, of.now).first->second;
-  const auto tag = std::max(of.now, behind);
-  behind = tag + 1;
+  auto& theirs = of.shares[what.user];
+  const auto tag = std::max(of.now, theirs.next);
+  theirs.next = tag + 1;
+  ++theirs.waiting;
+  if (const auto it = agents_.find(what.agent); it != agents_.end())
+    it->second.load->waiting = ++it->second.waiting;
   of.waiting.emplace(tag, number);
   counts_->add_at(metric::provider_calls_waiting, of.at);
   calls_.emplace(number, call{std::move(what), tag});
+}
+
+void call_queue::waits_no_more(line& of, const call& what) {
+  --of.shares.at(what.what.user).waiting;
+  if (const auto it = agents_.find(what.what.agent); it != agents_.end())
+    it->second.load->waiting = --it->second.waiting;
+  counts_->take_at(metric::provider_calls_waiting, of.at);
+}
+
+// A share that begins where the line is, or before, is as good as none.
+void call_queue::forget_shares(line& of) {
+  if (of.waiting.empty()) return of.shares.clear();
+  if (of.shares.size() <= 2 * of.waiting.size() + limits::call_shares_spare) return;
+  std::erase_if(of.shares, [&](const auto& s) { return s.second.waiting == 0 && s.second.next <= of.now; });
 }
 
 // A provider that rests is tried by one call at a time once its rest is over.
@@ -52,27 +71,26 @@ bool call_queue::has_place(const call_wish& what) const {
   if (const auto it = users_.find(what.user);
       user_most_ > 0 && it != users_.end() && it->second >= user_most_)
     return false;
-  const auto most = agents_most_.find(what.agent);
-  if (most == agents_most_.end()) return true;
   const auto it = agents_.find(what.agent);
-  return it == agents_.end() || it->second < most->second;
+  return it == agents_.end() || it->second.running < it->second.most;
 }
+
+bool call_queue::is_full(const line& of) { return of.options->calls > 0 && of.running >= of.options->calls; }
 
 call_queue::news call_queue::next(std::int64_t now) {
   news out;
-  const bool recovered = std::exchange(recovered_, false);
+  const auto recovered = std::exchange(recovered_, {});
   for (auto& [name, of] : lines_) {
-    if (is_open(of, now)) let_in(of, now, out);
-    if (!is_open(of, now)) send_away(of, recovered ? &call_wish::has_other : &call_wish::may_leave, out);
-    if (of.waiting.empty()) of.behind.clear();
+    if (!of.waiting.empty() && is_open(of, now)) let_in(of, now, out);
+    if (!of.waiting.empty() && !is_open(of, now)) send_away(of, recovered, out);
+    forget_shares(of);
     tell_load(of);
   }
   return out;
 }
 
 void call_queue::let_in(line& of, std::int64_t now, news& to) {
-  for (auto it = of.waiting.begin(); it != of.waiting.end() && is_open(of, now);) {
-    if (of.options->calls > 0 && of.running >= of.options->calls) return;
+  for (auto it = of.waiting.begin(); it != of.waiting.end() && is_open(of, now) && !is_full(of);) {
     const auto number = it->second;
     auto& what = calls_.at(number);
     if (!has_place(what.what)) {
@@ -85,26 +103,29 @@ void call_queue::let_in(line& of, std::int64_t now, news& to) {
   }
 }
 
-void call_queue::send_away(line& of, bool call_wish::* who, news& to) {
+// Those that may find another provider awake, or have one that is used again.
+void call_queue::send_away(line& of, const std::set<std::string>& recovered, news& to) {
   for (auto it = of.waiting.begin(); it != of.waiting.end();) {
     const auto found = calls_.find(it->second);
-    if (!(found->second.what.*who)) {
+    const auto& wish = found->second.what;
+    if (!wish.may_leave &&
+        std::ranges::none_of(wish.others, [&](const auto& name) { return recovered.contains(name); })) {
       ++it;
       continue;
     }
     to.elsewhere.push_back(it->second);
+    waits_no_more(of, found->second);
     calls_.erase(found);
     it = of.waiting.erase(it);
-    counts_->take_at(metric::provider_calls_waiting, of.at);
   }
 }
 
 void call_queue::start(line& of, std::uint64_t number, call& what, std::int64_t now) {
-  counts_->take_at(metric::provider_calls_waiting, of.at);
+  waits_no_more(of, what);
   of.now = std::max(of.now, what.tag);
   ++of.running;
   ++users_[what.what.user];
-  if (agents_most_.contains(what.what.agent)) ++agents_[what.what.agent];
+  if (const auto it = agents_.find(what.what.agent); it != agents_.end()) ++it->second.running;
   suspects_ += what.what.suspect ? 1 : 0;
   if (of.rests_until > 0) of.trying = number;
   what.running_since = std::max<std::int64_t>(now, 1);
@@ -117,13 +138,15 @@ void call_queue::remove(std::uint64_t number, std::int64_t now) {
   auto& of = lines_.at(gone.what.provider);
   if (gone.running_since == 0) {
     of.waiting.erase({gone.tag, number});
-    counts_->take_at(metric::provider_calls_waiting, of.at);
+    waits_no_more(of, gone);
+    // What was given up is not held against who asked.
+    if (auto& theirs = of.shares.at(gone.what.user); theirs.waiting == 0)
+      theirs.next = std::min(theirs.next, of.now + 1);
     return tell_load(of);
   }
   --of.running;
   if (const auto it = users_.find(gone.what.user); --it->second == 0) users_.erase(it);
-  if (const auto it = agents_.find(gone.what.agent); it != agents_.end() && --it->second == 0)
-    agents_.erase(it);
+  if (const auto it = agents_.find(gone.what.agent); it != agents_.end()) --it->second.running;
   suspects_ -= gone.what.suspect ? 1 : 0;
   if (of.trying == number) of.trying = 0;
   constexpr double weight = 0.1; // of the newest
@@ -159,7 +182,7 @@ void call_queue::rest(line& of, std::int64_t now) {
 void call_queue::recover(line& of) {
   of.failures = 0;
   if (of.rests_until == 0) return;
-  recovered_ = true;
+  recovered_.insert(of.options->name);
   of.rests_until = 0;
   of.rests = 0;
   of.trying = 0;
@@ -167,10 +190,11 @@ void call_queue::recover(line& of) {
   spdlog::info("provider {} is used again", of.options->name);
 }
 
-std::optional<std::int64_t> call_queue::wake_at() const {
+// Where the rest is over already, whatever makes place for who waits asks for what is next.
+std::optional<std::int64_t> call_queue::wake_at(std::int64_t now) const {
   std::optional<std::int64_t> first;
   for (const auto& [name, of] : lines_)
-    if (of.rests_until > 0 && of.trying == 0 && !of.waiting.empty())
+    if (of.rests_until > now && of.trying == 0 && !of.waiting.empty())
       first = std::min(first.value_or(of.rests_until), of.rests_until);
   return first;
 }
@@ -198,14 +222,16 @@ std::vector<std::pair<std::uint64_t, std::uint32_t>> call_queue::moved() {
   return out;
 }
 
-// What is ahead of a newcomer, at the pace of the calls that ended last.
-void call_queue::tell_load(line& of) const {
-  const auto waiting = static_cast<std::uint32_t>(of.waiting.size());
+// What is ahead of a newcomer, at the pace of the calls that ended last. While there is place, those that
+// wait are held back by bounds of their own.
+void call_queue::tell_load(line& of) {
+  const bool rests = of.rests_until > 0;
+  const auto waiting = rests || is_full(of) ? static_cast<std::uint32_t>(of.waiting.size()) : 0;
+  of.load->rests = rests;
   of.load->waiting = waiting;
-  const double at_a_time = std::max(1U, of.options->calls);
-  of.load->wait_ms = static_cast<std::uint32_t>(std::clamp(of.call_ms * (waiting + 1) / at_a_time,
-                                                           double{limits::call_wait_told_least_ms},
-                                                           double{limits::call_wait_told_most_ms}));
+  of.load->wait_ms = static_cast<std::uint32_t>(
+      std::clamp(of.call_ms * (waiting + 1) / std::max(1U, of.options->calls),
+                 double{limits::call_wait_told_least_ms}, double{limits::call_wait_told_most_ms}));
 }
 
 } // namespace maru::actors

@@ -43,7 +43,7 @@ public:
   // It is the one that tries a resting provider.
   [[nodiscard]] bool tries(std::uint64_t number) const;
   // When a resting provider that is waited for may be tried.
-  [[nodiscard]] std::optional<std::int64_t> wake_at() const;
+  [[nodiscard]] std::optional<std::int64_t> wake_at(std::int64_t now) const;
   [[nodiscard]] bool any_wait() const;
 
   // The place of one that waits, from 1; 0: it does not.
@@ -59,38 +59,48 @@ private:
     std::uint32_t told = 0;         // its place
   };
   using key = std::pair<std::uint64_t, std::uint64_t>; // tag, number
+  struct share {
+    std::uint64_t next = 0;    // where the person's next one begins
+    std::uint32_t waiting = 0; // of theirs
+  };
+  struct agent_line {
+    call_load* load = nullptr;
+    std::uint32_t most = 0, running = 0, waiting = 0;
+  };
   struct line {
     const config::provider_settings* options = nullptr;
     call_load* load = nullptr;
     std::size_t at = 0; // in the metrics
     std::set<key> waiting;
     std::uint32_t running = 0;
-    std::uint64_t now = 0;                // the tag last let in
-    std::map<uuid, std::uint64_t> behind; // where each person's next one begins
-    std::uint32_t failures = 0;           // in a row
-    std::uint32_t rests = 0;              // in a row
-    std::int64_t rests_until = 0;         // 0: it does not
-    std::uint64_t trying = 0;             // 0: none
-    double call_ms = 0;                   // how long a call takes, smoothed
+    std::uint64_t now = 0; // the tag last let in
+    std::map<uuid, share> shares;
+    std::uint32_t failures = 0;   // in a row
+    std::uint32_t rests = 0;      // in a row
+    std::int64_t rests_until = 0; // 0: it does not
+    std::uint64_t trying = 0;     // 0: none
+    double call_ms = 0;           // how long a call takes, smoothed
   };
 
   [[nodiscard]] bool is_open(const line& of, std::int64_t now) const;
   [[nodiscard]] bool has_place(const call_wish& what) const;
   void let_in(line& of, std::int64_t now, news& to);
-  void send_away(line& of, bool call_wish::* who, news& to);
+  [[nodiscard]] static bool is_full(const line& of);
+  void send_away(line& of, const std::set<std::string>& recovered, news& to);
+  void waits_no_more(line& of, const call& what);
+  static void forget_shares(line& of);
   void start(line& of, std::uint64_t number, call& what, std::int64_t now);
   void rest(line& of, std::int64_t now);
   void recover(line& of);
-  void tell_load(line& of) const;
+  static void tell_load(line& of);
 
   std::map<std::string, line> lines_;
   std::map<std::uint64_t, call> calls_;
-  std::map<uuid, std::uint32_t> users_;         // running
-  std::map<std::string, std::uint32_t> agents_; // the same
-  std::map<std::string, std::uint32_t> agents_most_;
+  std::map<uuid, std::uint32_t> users_;      // running
+  std::map<std::string, agent_line> agents_; // those with a bound
   std::uint32_t user_most_;
-  std::uint32_t suspects_ = 0; // running
-  bool recovered_ = false;     // a provider has, since next() was asked
+  std::uint32_t suspects_ = 0;      // running
+  std::set<std::string> recovered_; // providers that have, since next() was asked
   std::shared_ptr<call_loads> loads_;
   std::shared_ptr<metrics> counts_;
 };

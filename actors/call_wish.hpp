@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/uuid.hpp"
 
@@ -14,20 +15,24 @@ namespace maru::actors {
 struct call_wish {
   std::string provider;
   std::string agent;
-  uuid user;              // who asked
-  bool suspect = false;   // was lost with many processes: no two such run at a time
-  bool has_other = false; // the agent has another provider
-  bool may_leave = false; // one that does not rest, for all it knows
+  uuid user;                       // who asked
+  bool suspect = false;            // was lost with many processes: no two such run at a time
+  std::vector<std::string> others; // further providers of the agent
+  bool may_leave = false;          // one of them does not rest, for all it knows
 };
 
 // What a call says of its provider.
 enum class call_health : std::uint8_t { unknown, well, ill };
 
-// How busy a provider is: written by CALLERS, read where questions are taken.
+// How busy a provider is, or an agent that has a bound of its own: written by CALLERS, read where questions
+// are taken. What another bound holds back does not count.
 struct call_load {
+  std::atomic<bool> rests{false};
   std::atomic<std::uint32_t> waiting{0};
   std::atomic<std::uint32_t> wait_ms{0}; // about how long the next would wait
 };
-using call_loads = std::map<std::string, call_load>;
+struct call_loads {
+  std::map<std::string, call_load> providers, agents; // all there are, from the start
+};
 
 } // namespace maru::actors

@@ -124,11 +124,10 @@ void callers_state::move_on() {
     const auto held = let_go(number);
     self->send(held.agent, call_placed{held.what.call, {}, 0, true});
   }
-  const auto wake = queue->wake_at();
+  const auto wake = queue->wake_at(svc->time->steady_ms());
   if (!wake || (wakes_at > 0 && wakes_at <= *wake)) return;
   wakes_at = *wake;
-  const auto left = std::max<std::int64_t>(0, *wake - svc->time->steady_ms());
-  self->delayed_send(self, std::chrono::milliseconds(left), callers_tick{false});
+  self->delayed_send(self, std::chrono::milliseconds(*wake - svc->time->steady_ms()), callers_tick{*wake});
 }
 
 void callers_state::run(std::uint64_t number) {
@@ -152,11 +151,12 @@ void callers_state::tell_places() {
 
 void callers_state::tick_later() {
   if (std::exchange(tick_set, true)) return;
-  self->delayed_send(self, std::chrono::milliseconds(limits::call_positions_ms), callers_tick{true});
+  self->delayed_send(self, std::chrono::milliseconds(limits::call_positions_ms), callers_tick{});
 }
 
 void callers_state::tick(const callers_tick& t) {
-  if (!t.places) {
+  if (t.at > 0) {
+    if (t.at != wakes_at) return; // an earlier one was set since
     wakes_at = 0;
     return move_on();
   }

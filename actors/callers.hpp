@@ -14,7 +14,7 @@
 namespace maru::actors {
 
 struct callers_tick {
-  bool places = false; // who waits is told how it moved; otherwise: a provider's rest is over
+  std::int64_t at = 0; // a provider's rest is over; 0: who waits is told how it moved
 };
 using callers_self = callers_actor::extend<caf::reacts_to<callers_tick>>;
 

@@ -78,7 +78,9 @@ struct node::inside {
     s.counts = options.counts;
     s.loads = std::make_shared<call_loads>();
     for (const auto& p : options.settings->providers)
-      (*s.loads)[p.name];
+      s.loads->providers[p.name];
+    for (const auto& a : options.settings->agents)
+      s.loads->agents[a.name];
     s.epoch = options.db->claim_shards(options.node_name);
     s.life = s.epoch << life_bits;
     return s;

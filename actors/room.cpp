@@ -114,8 +114,8 @@ void room_state::take_unfinished(const storage::room_image& image) {
     wake(a.agent, {a.id, a.question, a.attempt, false, 0, a.asker});
   }
   answers = std::move(now);
-  for (const auto& a : image.unfinished)
-    tell_line(a.agent);
+  for (const auto& [agent, count] : std::map(unfinished))
+    tell_line(agent);
   if (std::any_of(answers.begin(), answers.end(), [](const auto& a) { return a.second.unheard; }))
     wake_in(limits::stop_patience_ms, room_wake::hear);
 }

@@ -81,19 +81,25 @@ refusal room_state::no_place_for(const std::vector<std::string>& agents) const {
   return {};
 }
 
-// 0: at least one of its providers takes more.
+// 0: at least one of its providers takes more. One that rests is asked only where all do.
 std::uint32_t room_state::wait_for_model(const std::string& agent) const {
+  const auto& all = *svc->settings;
+  const auto who = std::ranges::find(all.agents, agent, &config::agent_settings::name);
+  if (who == all.agents.end()) return 0;
+  const auto own = svc->loads->agents.find(agent);
+  const std::uint32_t held_back = own == svc->loads->agents.end() ? 0 : own->second.waiting.load();
   std::uint32_t least = 0;
-  for (const auto& a : svc->settings->agents) {
-    if (a.name != agent) continue;
-    for (const auto& name : a.providers) {
-      const auto load = svc->loads->find(name);
-      const auto p = std::ranges::find(svc->settings->providers, name, &config::provider_settings::name);
-      if (load == svc->loads->end() || p == svc->settings->providers.end() || p->waiting == 0 ||
-          load->second.waiting < p->waiting)
-        return 0;
-      least = least == 0 ? load->second.wait_ms.load() : std::min(least, load->second.wait_ms.load());
+  for (const bool resting : {false, true}) {
+    for (const auto& name : who->providers) {
+      const auto load = svc->loads->providers.find(name);
+      const auto p = std::ranges::find(all.providers, name, &config::provider_settings::name);
+      if (load == svc->loads->providers.end() || p == all.providers.end()) return 0;
+      const auto& of = load->second;
+      if (of.rests != resting) continue;
+      if (p->waiting == 0 || std::max(of.waiting.load(), held_back) < p->waiting) return 0;
+      least = least == 0 ? of.wait_ms.load() : std::min(least, of.wait_ms.load());
     }
+    if (least > 0) break;
   }
   return least;
 }

@@ -50,9 +50,10 @@ inline constexpr std::uint32_t minute_ms = 60'000; // the rates' unit
 inline constexpr std::int64_t day_ms = 86'400'000; // the unit of refresh tokens' lives
 
 // What is scheduled: posted later, once or again and again.
-inline constexpr std::size_t scheduled_per_room = 100;    // its mailbox: read whole when the room starts
-inline constexpr std::size_t scheduled_per_person = 50;   // in all rooms; each may call models for ever
-inline constexpr std::uint32_t scheduled_gap_minutes = 5; // the shortest between two turns: models cost
+inline constexpr std::size_t scheduled_text_bytes = 16'384; // a list reads them all
+inline constexpr std::size_t scheduled_per_room = 100;      // its mailbox: read whole when the room starts
+inline constexpr std::size_t scheduled_per_person = 50;     // in all rooms; each may call models for ever
+inline constexpr std::uint32_t scheduled_gap_minutes = 5;   // the shortest between two turns: models cost
 inline constexpr std::int64_t scheduled_ahead_ms = 366 * day_ms; // what is further away is mostly a slip
 inline constexpr std::int64_t scheduled_late_ms = 60'000; // a clock that is slow, a request that took long
 inline constexpr std::size_t cron_chars = 200;
@@ -213,6 +214,8 @@ inline constexpr std::uint32_t call_positions_ms =
     1'000;                                               // between two looks at the places of those that wait
 inline constexpr std::uint32_t positions_told = 100;     // of one provider: further back it moves too fast
 inline constexpr std::uint32_t line_positions_told = 16; // of the questions behind each other in a room
+inline constexpr std::size_t call_shares_spare =
+    64; // of people who wait no more, before they are looked through
 inline constexpr std::uint32_t call_wait_told_least_ms =
     1'000; // what is refused for them may come again after
 inline constexpr std::uint32_t call_wait_told_most_ms = 60'000;

@@ -259,7 +259,7 @@ std::vector<option<provider_settings>> make_provider() {
                 "What all attempts at one answer may cost together, in tokens: beyond it no further one is "
                 "made. 0: no limit."),
       number<p>("answer_seconds", AT(answer_seconds), 0, a_year_seconds,
-                "How long an answer may take from its first call, all attempts together. 0: no limit."),
+                "How long the calls for an answer may run, all attempts together. 0: no limit."),
       number<p>("calls", AT(calls), 0, a_million,
                 "Calls that run at a time; further ones wait their turn, shared out fairly between users. "
                 "0: no limit."),

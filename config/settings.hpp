@@ -79,9 +79,9 @@ struct provider_settings {
   std::uint32_t answer_seconds = 3600; // the same; 0: no limit
   std::uint32_t calls = 1024;          // that run at a time; 0: no limit
   std::uint32_t waiting = 1000;        // calls beyond that; 0: no limit
-  std::uint32_t rest_after = 10;       // failures in a row; 0: never
-  std::uint32_t rest_first_ms = 2000;
-  std::uint32_t rest_most_ms = 60'000;
+  std::uint32_t rest_after = 30;       // failures in a row; 0: never
+  std::uint32_t rest_first_ms = 250;
+  std::uint32_t rest_most_ms = 5000;
   std::uint32_t connect_timeout_ms = 10'000;
   std::uint32_t first_piece_timeout_ms = 120'000;
   std::uint32_t idle_timeout_ms = 60'000;

@@ -308,6 +308,9 @@ result<api::schedule_message> decode_schedule(const uuid& room, std::string_view
   out.room = room;
   take_command(from, out);
   take_words(from, out);
+  if (out.text.size() > limits::scheduled_text_bytes)
+    from.refuse("text",
+                "at most " + std::to_string(limits::scheduled_text_bytes) + " bytes where it is scheduled");
   if (const auto at = from.maybe_bytes("at", {1, limits::time_chars})) {
     out.at = parse_rfc3339(*at);
     if (!out.at || *out.at <= 0)

@@ -325,7 +325,7 @@ std::optional<room_image> snapshot::image(const uuid& id, std::size_t recent_com
   }
   out.members = all(db_.run("SELECT " MARU_MEMBER_COLUMNS " FROM members WHERE room = ?", id), member_of);
   out.unfinished = all(db_.run("SELECT " MARU_ANSWER_COLUMNS " FROM answers "
-                               "WHERE room = ? AND end_seq IS NULL ORDER BY question_seq, id",
+                               "WHERE room = ? AND end_seq IS NULL ORDER BY id",
                                id),
                        answer_of);
   for (const auto& answer : out.unfinished)

@@ -207,7 +207,7 @@ struct rooms_cursor {
 struct room_image {
   room_row room;
   std::vector<member_row> members;
-  std::vector<answer_row> unfinished; // oldest question first
+  std::vector<answer_row> unfinished; // oldest first
   std::vector<checkpoint_row>
       checkpoints;                 // of the unfinished answers' current attempts, joined: one per answer
   std::vector<command_row> recent; // of the newest commands of all rooms, oldest first

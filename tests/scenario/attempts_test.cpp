@@ -140,6 +140,63 @@ TEST_CASE("an answer that takes longer than it may ends with what it has", "[sce
   CHECK(a.w.violations().empty());
 }
 
+TEST_CASE("neither what a call waits nor what the process is down counts as the time of an answer",
+          "[scenario][attempts]") {
+  asking a({"maru"}, [](config::settings& s) {
+    s.providers[0].answer_seconds = 60;
+    s.providers[0].rest_after = 1;
+    s.providers[0].rest_first_ms = s.providers[0].rest_most_ms = 600'000;
+  });
+  const auto answer = a.ask("question");
+  a.fail();
+  a.w.advance(601'000);
+  REQUIRE(a.model.calls.size() == 2);
+  a.say({"slow"});
+  a.w.advance(5'000);
+  a.w.restart();
+  a.w.advance(3'600'000);
+  a.come_back();
+  a.w.advance(long_ms);
+  a.answer("done");
+  CHECK(a.end(answer)["kind"] == "answer");
+}
+
+TEST_CASE("an attempt that fails before it is on disk is on record once", "[scenario][attempts]") {
+  asking a({"maru"}, [](config::settings& s) { s.providers[0].backoff_first_ms = 10; });
+  const auto answer = a.ask("question");
+  a.w.store().shut();
+  a.fail();
+  a.w.advance(100);
+  REQUIRE(a.model.calls.size() == 2);
+  a.fail(llm::fault::unreachable);
+  a.w.advance(100);
+  a.w.store().open();
+  a.w.advance(long_ms);
+  a.answer("text");
+  const auto all = record(a, answer);
+  REQUIRE(all.size() == 3);
+  for (std::uint32_t i = 0; i < 3; ++i)
+    CHECK(all[i].attempt == i + 1);
+  CHECK(a.end(answer)["attempts"] == 3);
+  CHECK(a.w.violations().empty());
+}
+
+TEST_CASE("a question whose call waits in line expires there", "[scenario][attempts]") {
+  asking a({"maru", "second"}, [](config::settings& s) {
+    s.providers[0].calls = 1;
+    s.limits.question_expires_seconds = 60;
+  });
+  const auto both = a.post("to both");
+  a.say({"runs on"});
+  a.w.advance(62'000);
+  CHECK(a.end(both[1])["reason"]["code"] == "expired");
+  CHECK(a.end(both[0]).is_null());
+  a.finish();
+  CHECK(a.end(both[0])["kind"] == "answer");
+  CHECK(a.model.calls.size() == 1);
+  CHECK(a.w.violations().empty());
+}
+
 TEST_CASE("attempts that are used up leave a dead letter, and what is requeued begins anew",
           "[scenario][attempts]") {
   asking a({"maru"}, [](config::settings& s) { s.providers[0].attempts = 1; });

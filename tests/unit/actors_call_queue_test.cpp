@@ -86,8 +86,11 @@ TEST_CASE("an agent has no more calls running than its bound says, with whatever
   queue_kit k{10};
   k.settings.agents[0].calls = 1;
   k.add(1);
-  k.add(2, {.provider = "far", .agent = "", .user = {}});
-  k.add(3, {.provider = "", .agent = "other", .user = {}});
+  actors::call_wish elsewhere, by_another;
+  elsewhere.provider = "far";
+  by_another.agent = "other";
+  k.add(2, elsewhere);
+  k.add(3, by_another);
   CHECK(k.run() == numbers{2, 3});
   k.end(2);
   CHECK(k.run() == numbers{1});
@@ -174,7 +177,7 @@ TEST_CASE("a provider that fails again and again rests, then one call tries it",
   k.add(1);
   k.add(2);
   CHECK(k.run().empty());
-  CHECK(k.open().wake_at() == k.now + 100);
+  CHECK(k.open().wake_at(k.now) == k.now + 100);
   k.now += 100;
   CHECK(k.run() == numbers{4});
   CHECK(k.open().tries(4));
@@ -186,12 +189,12 @@ TEST_CASE("a provider that fails again and again rests, then one call tries it",
   }
   SECTION("its failure makes the rest longer, up to the longest") {
     k.end(4, call_health::ill);
-    CHECK(k.open().wake_at() == k.now + 200);
+    CHECK(k.open().wake_at(k.now) == k.now + 200);
     k.now += 200;
     CHECK(k.run() == numbers{5});
     k.add(1);
     k.end(5, call_health::ill);
-    CHECK(k.open().wake_at() == k.now + 300);
+    CHECK(k.open().wake_at(k.now) == k.now + 300);
   }
   SECTION("stopped before it said anything, the next one tries") {
     k.open().remove(4, k.now);
@@ -212,7 +215,8 @@ TEST_CASE("calls that have another provider leave one that rests, and come back 
   queue_kit k{1};
   k.settings.providers[1].rest_first_ms = k.settings.providers[1].rest_most_ms = 1'000;
   actors::call_wish either;
-  either.has_other = either.may_leave = true;
+  either.others = {"far"};
+  either.may_leave = true;
   const auto running = k.add(1);
   k.run();
   const auto waits = k.add(2, either);
@@ -228,6 +232,7 @@ TEST_CASE("calls that have another provider leave one that rests, and come back 
 
   // At the other one it does not know of a third; when the first is used again, it is sent back.
   either.may_leave = false;
+  either.others = {"near"};
   either.provider = "far";
   const auto there = k.add(2, either);
   k.run();
@@ -242,6 +247,80 @@ TEST_CASE("calls that have another provider leave one that rests, and come back 
   CHECK(k.open().next(k.now).elsewhere == numbers{parked});
 }
 
+TEST_CASE("who gives up what waits is not put behind others for it", "[unit][calls]") {
+  queue_kit k{1};
+  const auto running = k.add(9);
+  k.run();
+  for (int i = 0; i < 3; ++i)
+    k.add(2);
+  for (int i = 0; i < 20; ++i)
+    k.open().remove(k.add(1), k.now);
+  const auto last = k.add(1);
+  k.end(running);
+  const auto first = k.run();
+  REQUIRE(first.size() == 1);
+  k.end(first[0]);
+  CHECK(k.run() == numbers{last});
+}
+
+TEST_CASE("while there is place at a provider, what other bounds hold back does not make it busy",
+          "[unit][calls]") {
+  queue_kit k{10};
+  k.settings.agents[0].calls = 1;
+  for (unsigned char user = 1; user < 5; ++user)
+    k.add(user);
+  k.run();
+  CHECK(k.loads->providers["near"].waiting == 0);
+  CHECK(k.loads->agents["maru"].waiting == 3);
+}
+
+TEST_CASE("nobody is woken for a provider whose rest is over while bounds hold back who waits for it",
+          "[unit][calls]") {
+  queue_kit k{10};
+  k.settings.limits.calls_per_user = 1;
+  for (int i = 0; i < 3; ++i) {
+    const auto number = k.add(2);
+    k.run();
+    k.end(number, call_health::ill);
+  }
+  CHECK(k.loads->providers["near"].rests);
+  actors::call_wish there;
+  there.provider = "far";
+  k.add(1, there);
+  k.run();
+  k.add(1);
+  k.run();
+  CHECK(k.open().wake_at(k.now) == k.now + 100);
+  k.now += 100;
+  CHECK(k.run().empty());
+  CHECK_FALSE(k.open().wake_at(k.now));
+}
+
+TEST_CASE("a provider that is used again moves only those who have it", "[unit][calls]") {
+  queue_kit k{10};
+  for (const auto* name : {"near", "far"})
+    for (int i = 0; i < 3; ++i) {
+      actors::call_wish what;
+      what.provider = name;
+      const auto number = k.add(1, what);
+      k.run();
+      k.end(number, call_health::ill);
+    }
+  actors::call_wish other;
+  other.others = {"third"};
+  const auto stays = k.add(1, other);
+  k.run();
+  actors::call_wish there;
+  there.provider = "far";
+  k.settings.providers[1].rest_first_ms = 1;
+  const auto tries = k.add(2, there);
+  k.now += 99;
+  k.run();
+  k.open().judge(tries, call_health::well, k.now);
+  CHECK(k.open().next(k.now).elsewhere.empty());
+  CHECK(k.open().position(stays) == 1);
+}
+
 TEST_CASE("how busy a provider is can be read, and is over with the queue", "[unit][calls]") {
   queue_kit k{1};
   k.add(1);
@@ -249,13 +328,13 @@ TEST_CASE("how busy a provider is can be read, and is over with the queue", "[un
   k.add(2);
   k.add(3);
   k.run();
-  CHECK((*k.loads)["near"].waiting == 2);
+  CHECK(k.loads->providers["near"].waiting == 2);
   k.now += 30'000;
   k.end(1);
   k.run();
-  CHECK((*k.loads)["near"].waiting == 1);
-  CHECK((*k.loads)["near"].wait_ms >= 30'000);
-  CHECK((*k.loads)["near"].wait_ms <= limits::call_wait_told_most_ms);
+  CHECK(k.loads->providers["near"].waiting == 1);
+  CHECK(k.loads->providers["near"].wait_ms >= 30'000);
+  CHECK(k.loads->providers["near"].wait_ms <= limits::call_wait_told_most_ms);
   k.queue.reset();
-  CHECK((*k.loads)["near"].waiting == 0);
+  CHECK(k.loads->providers["near"].waiting == 0);
 }
