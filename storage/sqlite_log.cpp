@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <string_view>
+#include <vector>
 
 #include <sqlite3.h>
 
@@ -159,13 +161,38 @@ const char* gathering_file_system() {
   return name;
 }
 
+namespace {
+
+sqlite3_file* log_of(sqlite3* db) {
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+  return log != nullptr && log->pMethods == &log_methods ? log : nullptr;
+}
+
+} // namespace
+
+int write_again(sqlite3* db) {
+  auto* log = log_of(db);
+  if (log == nullptr) return SQLITE_OK;
+  sqlite3_int64 size = 0;
+  int code = log->pMethods->xFileSize(log, &size);
+  std::vector<char> bytes(limits::database_write_bytes);
+  for (sqlite3_int64 at = 0; at < size && code == SQLITE_OK;) {
+    const int part = static_cast<int>(std::min<sqlite3_int64>(size - at, std::ssize(bytes)));
+    code = log->pMethods->xRead(log, bytes.data(), part, at);
+    if (code == SQLITE_OK) code = log->pMethods->xWrite(log, bytes.data(), part, at);
+    at += part;
+  }
+  if (code != SQLITE_OK || size == 0) return code;
+  return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+}
+
 gathered_writes::gathered_writes(sqlite3* db) : log_(nullptr) {
   int leaves_beside = -1; // asks
   sqlite3_file_control(db, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &leaves_beside);
   if (leaves_beside != 1) return;
-  sqlite3_file* journal = nullptr;
-  sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&journal));
-  if (journal == nullptr || journal->pMethods != &log_methods) return;
+  auto* journal = log_of(db);
+  if (journal == nullptr) return;
   log_ = static_cast<log_file*>(journal);
   log_->gather();
 }

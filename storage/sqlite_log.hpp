@@ -20,6 +20,9 @@ namespace maru::storage::sqlite {
 // nullptr, which means the usual one, when it cannot be had.
 const char* gathering_file_system();
 
+// Each byte of the log once more to where it stands, and synced. SQLite's result code.
+int write_again(sqlite3* db);
+
 // As long as it lives, what `db` writes to its log is gathered. For one commit.
 class gathered_writes {
 public:

@@ -207,6 +207,11 @@ void connection::use_log() {
       this);
 }
 
+void connection::write_log_anew() {
+  if (const int failed = write_again(db_); failed != SQLITE_OK)
+    throw error{failed, sqlite3_system_errno(db_), "the log cannot be written"};
+}
+
 sqlite3_stmt* connection::prepared(std::string_view sql) {
   if (const auto found = statements_.find(sql); found != statements_.end()) {
     if (sqlite3_stmt_busy(found->second) != 0)

@@ -129,6 +129,10 @@ public:
 
   // Commits go to a write-ahead log from here on; the file remembers.
   void use_log();
+  // Where a sync failed, the process before could still read what is not on the disk, and so can this one; no
+  // later sync brings it there, and a power cut would take with it all that follows in the log. So the log is
+  // written once more, in its place, before anybody is told of what stands in it.
+  void write_log_anew();
   [[nodiscard]] std::filesystem::path file() const;
   // Pages in the write-ahead log after the last commit.
   [[nodiscard]] int log_pages() const { return log_pages_; }

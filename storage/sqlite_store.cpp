@@ -29,17 +29,6 @@ void tell(const Function& whom, Values&&... what) {
   }
 }
 
-// Where a sync failed, the process before could still read what is not on the disk, and so can this one; no
-// later sync brings it there, and a power cut would take with it all that follows in the log. So it is
-// written once more, into the file. Without room for that the log stays as it is.
-void write_log_anew(connection& db) {
-  try {
-    db.checkpoint(true);
-  } catch (const error& e) {
-    if (e.meaning() != failure::full) throw;
-  }
-}
-
 } // namespace
 
 std::unique_ptr<store> open_store(const std::filesystem::path& file, open_options options) {
@@ -60,7 +49,7 @@ sqlite_store::sqlite_store(const std::filesystem::path& file, open_options optio
 std::deque<connection> sqlite_store::open_readers() {
   migrate(write_connection_);
   write_connection_.use_log();
-  write_log_anew(write_connection_);
+  write_connection_.write_log_anew();
   lock_.remember();
   std::deque<connection> out;
   for (std::uint32_t i = 0; i < std::max(options_.readers, 1U); ++i)

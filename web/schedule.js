@@ -118,7 +118,7 @@ export class later {
   #show(all) {
     this.all = all;
     const badge = all.length ? ` ${all.length}` : "";
-    $("open_later").textContent = `⏲${badge}`;
+    $("open_later").textContent = t("later_button") + badge;
     $("open_later").setAttribute("aria-label", t("send_later", { n: all.length }));
     $("scheduled").replaceChildren(...all.map((one) => this.#row(one)));
     $("none_scheduled").hidden = all.length > 0;

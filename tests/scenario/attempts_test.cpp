@@ -153,8 +153,8 @@ TEST_CASE("neither what a call waits nor what the process is down counts as the 
   REQUIRE(a.model.calls.size() == 2);
   a.say({"slow"});
   a.w.advance(5'000);
+  a.w.rig().time().advance(3'600'000); // nobody does anything
   a.w.restart();
-  a.w.advance(3'600'000);
   a.come_back();
   a.w.advance(long_ms);
   a.answer("done");

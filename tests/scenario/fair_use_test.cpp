@@ -27,7 +27,7 @@ change with_both(std::uint32_t attempts = 2) {
     for (auto& p : s.providers) {
       p.attempts = attempts;
       p.rest_after = 3;
-      p.rest_first_ms = 60'000;
+      p.rest_first_ms = p.rest_most_ms = 60'000;
     }
   };
 }

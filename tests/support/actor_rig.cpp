@@ -39,6 +39,9 @@ actor_rig::actor_rig(std::filesystem::path folder)
   options.probe = [this](std::string_view operation) {
     return fault ? fault(operation) : storage::failure::none;
   };
+  options.on_fatal = [this](std::string why) {
+    if (on_fatal) on_fatal(std::move(why));
+  };
   db_ = storage::open(std::move(options));
   epoch_ = db_->claim_shards("test");
   config_ = std::make_unique<config_of_tests>();
@@ -49,6 +52,7 @@ actor_rig::actor_rig(std::filesystem::path folder)
 actor_rig::~actor_rig() {
   ending_ = true;
   fault = nullptr;
+  on_fatal = nullptr;
   for (const auto& who : owned_)
     if (auto handle = caf::actor_cast<caf::strong_actor_ptr>(who))
       caf::anon_send_exit(handle, caf::exit_reason::kill);

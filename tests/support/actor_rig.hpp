@@ -63,6 +63,7 @@ public:
 
   // Asked before each operation of the store; see storage::fault_probe.
   storage::fault_probe fault;
+  std::function<void(std::string)> on_fatal; // of the store
 
   // Which of so many waiting actors goes on; empty: the first.
   std::function<std::size_t(std::size_t waiting)> pick;

@@ -1,5 +1,6 @@
 #include "tests/support/device.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace maru::test {
@@ -11,7 +12,12 @@ constexpr std::size_t command_bytes = 100; // any number: it has to come back
 } // namespace
 
 void device::push(actors::frame_ptr out) {
-  if (!closed && out) take(json::parse(out->bytes));
+  if (closed || !out) return;
+  if (told) told(*this, *out);
+  if (outbox_)
+    outbox_->push(std::move(out));
+  else
+    take(json::parse(out->bytes));
 }
 
 void device::answer(actors::frame_ptr out, std::size_t bytes) {
@@ -27,16 +33,22 @@ void device::answer(actors::frame_ptr out, std::size_t bytes) {
 
 void device::close(close_code why) {
   if (closed) return;
-  closed = why;
-  if (port_) port_->gone(id_);
-  port_ = nullptr;
+  if (outbox_)
+    outbox_->finish(why);
+  else
+    hang_up(why);
 }
 
 void device::lose() {
-  if (closed) return;
-  closed = close_code::normal;
+  if (!closed) hang_up(close_code::normal);
+}
+
+void device::hang_up(close_code why) {
+  closed = why;
   if (port_) port_->gone(id_);
   port_ = nullptr;
+  outbox_ = nullptr;
+  departing_.clear();
 }
 
 void device::attach(std::shared_ptr<actors::session_port> to) {
@@ -44,7 +56,9 @@ void device::attach(std::shared_ptr<actors::session_port> to) {
 }
 
 void device::tell_when_drained() {
-  if (slow_)
+  if (outbox_) {
+    if (port_ && outbox_->low_or_tell()) port_->drained(id_);
+  } else if (slow_)
     wants_drained_ = true;
   else if (port_)
     port_->drained(id_);
@@ -56,6 +70,72 @@ void device::set_slow(bool slow) {
 }
 
 void device::command(actors::frame_in in) {
+  if (outbox_)
+    departing_.push_back(std::move(in));
+  else
+    hand_over(std::move(in));
+}
+
+bool device::depart() {
+  if (departing_.empty() || !port_) return false;
+  auto next = std::move(departing_.front());
+  departing_.pop_front();
+  hand_over(std::move(next));
+  return true;
+}
+
+std::size_t device::arrive(std::size_t most) {
+  if (!outbox_) return 0;
+  net::outbox::gathered now;
+  outbox_->gather(now);
+  std::size_t came = 0;
+  for (std::size_t i = 0; i < now.count && came < most; ++i) {
+    const auto size = std::min(now.parts[i].iov_len, most - came);
+    arriving_.append(static_cast<const char*>(now.parts[i].iov_base), size);
+    came += size;
+  }
+  if (came == 0) return 0;
+  const bool drained = outbox_->wrote(came);
+  if (drained && port_) port_->drained(id_);
+  take_bytes();
+  return came;
+}
+
+void device::be_near() {
+  while (depart()) {
+  }
+  while (outbox_ && arrive(outbox_->bytes()) > 0) {
+  }
+  outbox_ = nullptr;
+  departing_.clear();
+}
+
+// The frames that are whole.
+void device::take_bytes() {
+  while (!closed && arriving_.size() >= 2) {
+    const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(arriving_[at]); };
+    std::size_t size = byte(1);
+    std::size_t from = 2;
+    if (size >= 126) {
+      from += size == 126 ? 2 : 8;
+      if (arriving_.size() < from) return;
+      size = 0;
+      for (std::size_t i = 2; i < from; ++i)
+        size = size << 8U | byte(i);
+    }
+    if (arriving_.size() < from + size) return;
+    const auto payload = arriving_.substr(from, size);
+    const bool closes = (byte(0) & 0x0fU) == 0x8;
+    arriving_.erase(0, from + size);
+    if (closes)
+      hang_up(static_cast<close_code>(static_cast<std::uint8_t>(payload[0]) << 8U |
+                                      static_cast<std::uint8_t>(payload[1])));
+    else
+      take(json::parse(payload));
+  }
+}
+
+void device::hand_over(actors::frame_in in) {
   if (!port_) return;
   ++commands_owed;
   bytes_owed += command_bytes;

@@ -1,7 +1,10 @@
 #pragma once
 
 // A client in a test: a socket that keeps what it gets and holds it against the promises of the protocol.
+// A distant one has a network in between: what is on its way waits there until the test lets it on.
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/wire.hpp"
+#include "net/outbox.hpp"
 
 namespace maru::test {
 
@@ -39,6 +43,14 @@ public:
   [[nodiscard]] bool attached() const { return port_ != nullptr; }
   void set_slow(bool slow);
   void be_stream() { stream_ = true; } // of one room, as server-sent events are; before it is attached
+
+  // A distant one; before it is attached.
+  void be_distant(const actors::frame_codec& codec) { outbox_ = std::make_unique<net::outbox>(codec); }
+  void be_near();                       // all that is on its way arrives
+  bool depart();                        // the next command reaches the server
+  std::size_t arrive(std::size_t most); // so many bytes reach the client; how many there were
+  // Told of each frame when the server lets go of it.
+  std::function<void(const device& to, const actors::frame& what)> told;
 
   // What it got.
   [[nodiscard]] std::size_t count(const std::string& type) const;
@@ -78,10 +90,16 @@ private:
   void take_ack(const nlohmann::json& frame);
   void wrong(const std::string& what, const nlohmann::json& frame);
   void command(actors::frame_in in);
+  void hand_over(actors::frame_in in);
+  void hang_up(close_code why);
+  void take_bytes();
 
   std::uint64_t id_ = 0;
   std::string name_;
   std::shared_ptr<actors::session_port> port_;
+  std::unique_ptr<net::outbox> outbox_; // of a distant one
+  std::deque<actors::frame_in> departing_;
+  std::string arriving_; // the beginning of a frame
   bool stream_ = false;
   bool slow_ = false, wants_drained_ = false;
   std::map<std::string, room_view> rooms_;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "storage/store.hpp"
 
@@ -68,6 +69,13 @@ public:
     dead_ = true;
     held_.clear();
     reads_.clear();
+  }
+  // What a process wrote that has ended since, still on its way.
+  [[nodiscard]] std::vector<storage::step> held_steps() const {
+    std::vector<storage::step> out;
+    for (const auto& [s, done] : held_)
+      out.push_back(s);
+    return out;
   }
   // What it says true to is never answered: a fault that only a watchdog finds.
   void lose(std::function<bool(const storage::step&)> which) { losing_ = std::move(which); }

@@ -86,59 +86,61 @@ world::world(std::function<void(config::settings&)> change)
 world::~world() {
   probe = nullptr;
   store_fault = nullptr;
-  store_->die();
-  api_ = nullptr;
-  observer_ = nullptr;
-  scheduler_ = nullptr;
-  root_children_.clear();
-  now_ = {};
-  rig_.reset();
+  fall();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
 
 // What the old process still does is lost, and so is what it told.
-void world::kill() {
-  const auto unix_ms = rig_->time().unix_ms();
+void world::fall() {
+  if (!rig_) return;
   store_->die();
-  auto was = std::exchange(probe, nullptr);
-  auto fault = std::exchange(store_fault, nullptr);
-  auto pick = std::exchange(rig_->pick, nullptr);
+  // One that fell as it started leaves what it was to go on with.
+  if (!left_)
+    left_ = {rig_->time().unix_ms(), std::exchange(probe, nullptr), std::exchange(store_fault, nullptr),
+             std::exchange(rig_->pick, nullptr), gave_up};
+  for (auto& d : devices)
+    d->lose();
   api_ = nullptr;
   observer_ = nullptr;
   scheduler_ = nullptr;
   root_children_.clear();
+  started.clear();
   now_ = {};
-  const auto had_given_up = gave_up;
   rig_.reset();
-  gave_up = had_given_up; // to be killed is not to give up
-  store_ = nullptr;       // the file is locked as long as it is open
-  for (auto& d : devices)
-    d->lose();
+  gave_up = left_->gave_up; // to be killed is not to give up
+  store_ = nullptr;         // the file is locked as long as it is open
   for (auto& [name, m] : models_)
     for (auto& c : m->calls)
       c->open = false;
+}
+
+void world::rise() {
   start();
-  rig_->time().advance(unix_ms - rig_->time().unix_ms());
-  rig_->pick = std::move(pick);
-  store_fault = std::move(fault);
-  probe = std::move(was);
+  rig_->pick = std::move(left_->pick);
+  store_fault = std::move(left_->store_fault);
+  probe = std::move(left_->probe);
+  left_.reset();
 }
 
 void world::restart() {
-  kill();
+  fall();
+  rise();
   settle();
 }
 
 void world::restart_in_order() {
+  stop_in_order();
+  restart();
+}
+
+void world::stop_in_order() {
   for (auto& d : devices)
     d->close(close_code::draining);
   settle();
   const auto root = now_.root;
   now_.root = nullptr;
   rig_->end(root, caf::exit_reason::user_shutdown);
-  kill();
-  settle();
 }
 
 template <class Handle, class Spawn>
@@ -165,7 +167,9 @@ void world::add_nursery(std::vector<actors::child_spec>& to, const std::string& 
     o.start = [this, start](caf::local_actor* of, const std::string& child,
                             bool after_crash) -> caf::strong_actor_ptr {
       if (!now_.settings) return nullptr;
-      return caf::actor_cast<caf::strong_actor_ptr>(start(of, child, after_crash));
+      auto made = caf::actor_cast<caf::strong_actor_ptr>(start(of, child, after_crash));
+      started.push_back(caf::actor_cast<caf::actor_addr>(made));
+      return made;
     };
     return parent->spawn(actors::nursery, std::move(o));
   });
@@ -209,6 +213,8 @@ std::vector<actors::child_spec> world::children() {
 
 void world::start() {
   rig_ = std::make_unique<actor_rig>(folder_);
+  if (left_) rig_->time().advance(left_->unix_ms - rig_->time().unix_ms());
+  if (new_process) new_process(*rig_);
   rig_->settings = settings_of_world();
   if (change_) change_(rig_->settings);
   rig_->fault = [this](std::string_view operation) {
@@ -304,6 +310,7 @@ device& world::dial(const uuid& user, std::optional<uuid> session, std::optional
   const auto number = next_connection_++;
   devices.push_back(std::make_unique<device>(number, "device " + std::to_string(number)));
   auto& d = *devices.back();
+  if (new_device) new_device(d);
   actors::connection_ptr socket{std::shared_ptr<void>{}, &d}; // the world keeps it
   caf::anon_send(api_, std::move(socket),
                  actors::identity{user, family.value_or(user), "name", "Name", "user"},

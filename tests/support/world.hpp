@@ -44,10 +44,19 @@ public:
 
   // Time and work.
   [[nodiscard]] actor_rig& rig() { return *rig_; }
+  [[nodiscard]] std::filesystem::path database() const { return folder_ / "maru.db"; }
   void settle() { rig_->settle(); }
   void advance(std::int64_t ms) { rig_->advance(ms); }
   void restart();
   void restart_in_order(); // as by SIGTERM
+  void stop_in_order();    // the first half of that
+  // A kill in two halves: nothing runs in between. The second may throw what opening the database throws, and
+  // can then be tried again.
+  void fall();
+  void rise();
+  // What each process begins with, before anything of it runs; and each socket.
+  std::function<void(actor_rig&)> new_process;
+  std::function<void(device&)> new_device;
   [[nodiscard]] gated_store& store() { return *store_; }
   [[nodiscard]] scripted_model& model(const std::string& name = "restart") { return *models_.at(name); }
   [[nodiscard]] actors::services& services() { return now_; }
@@ -61,6 +70,8 @@ public:
   // Throws at the `nth` time that `place` is reached from now on, once.
   void crash_at(const std::string& place, std::size_t nth = 1);
   void end_child(const std::string& name); // of the root, as an exception would
+  // Of the nurseries, in the order in which they were started; some have ended since.
+  std::vector<caf::actor_addr> started;
   // Throws whenever it is reached, until mend().
   void crash_always(const std::string& place);
   void mend() { probe = nullptr; }
@@ -95,7 +106,6 @@ private:
   void start();
   actors::api::reply call_as(std::string token, actors::api::request what);
   void commit(const uuid& owner, std::vector<storage::part> parts);
-  void kill();
   template <class Fetch>
   auto look(Fetch fetch);
   std::vector<actors::child_spec> children();
@@ -118,6 +128,16 @@ private:
   caf::strong_actor_ptr scheduler_;
   std::map<std::string, caf::actor_addr> root_children_;
   std::uint64_t next_connection_ = 1;
+
+  // What the next process goes on with.
+  struct left_over {
+    std::int64_t unix_ms = 0;
+    std::function<void(std::string_view)> probe;
+    storage::fault_probe store_fault;
+    std::function<std::size_t(std::size_t)> pick;
+    std::optional<std::string> gave_up;
+  };
+  std::optional<left_over> left_;
 };
 
 // The end event that closes `answer`, as JSON with `kind`; null if there is none.

@@ -260,7 +260,10 @@ TEST_CASE("who gives up what waits is not put behind others for it", "[unit][cal
   const auto first = k.run();
   REQUIRE(first.size() == 1);
   k.end(first[0]);
-  CHECK(k.run() == numbers{last});
+  const auto second = k.run();
+  REQUIRE(second.size() == 1);
+  k.end(second[0]);
+  CHECK(k.run() == numbers{last}); // a round behind, not twenty
 }
 
 TEST_CASE("while there is place at a provider, what other bounds hold back does not make it busy",
@@ -283,6 +286,7 @@ TEST_CASE("nobody is woken for a provider whose rest is over while bounds hold b
     k.run();
     k.end(number, call_health::ill);
   }
+  k.run();
   CHECK(k.loads->providers["near"].rests);
   actors::call_wish there;
   there.provider = "far";

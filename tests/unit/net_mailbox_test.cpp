@@ -10,7 +10,7 @@ namespace api = maru::actors::api;
 
 TEST_CASE("mailboxes and dead letters have the shape of the contract", "[net][http]") {
   net_rig rig;
-  storage::mailbox_entry entry{"agent/x/maru", 7, id_of(some_id), "question", "secret", 0, 1, 2, 3, 4};
+  storage::mailbox_entry entry{"agent/x/maru", 7, id_of(some_id), "question", "secret", 0, 1, 2, 3, 4, {}};
   const storage::dead_letter letter{entry, "poison", 5, 9};
   std::vector<api::dead_act> acts;
   rig.front.on_call = [&](const std::string&, const api::request& what) -> api::reply {

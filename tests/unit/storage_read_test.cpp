@@ -104,7 +104,7 @@ TEST_CASE(
            CHECK(image.unfinished[0].id == id_of('a', 1));
            CHECK(image.unfinished[0].attempt == 2);
            CHECK(image.unfinished[0].provider_failures == 1);
-           CHECK(image.unfinished[2].id == id_of('a', 2));
+           CHECK(image.unfinished[1].id == id_of('a', 2));
            REQUIRE(image.checkpoints.size() == 1);
            CHECK(image.checkpoints[0].text == "new text");
            CHECK(image.checkpoints[0].n == 12);
