@@ -195,13 +195,16 @@ std::optional<std::string> sqlite_store::secure_files() {
     } catch (const std::exception& e) {
       why = e.what();
     }
+    {
+      const std::lock_guard guard(steps_mutex_);
+      counters_.writes_fail = true;
+    }
     if (told != why)
       spdlog::critical("the database was removed or moved while it was open, and cannot be saved "
                        "yet; do not end this process: {}",
                        why);
     told = why;
     std::unique_lock guard(steps_mutex_);
-    counters_.writes_fail = true;
     const bool ends =
         steps_changed_.wait_for(guard, watch_every, [this] { return steps_stage_ != stage::open; });
     if (ends || options_.threads == threading::manual) return why;
