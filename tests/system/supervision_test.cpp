@@ -34,11 +34,11 @@ std::size_t entries_of(const server_process& server, const std::string& what) {
   return out;
 }
 
-constexpr int patience = 5000; // requests
+constexpr int asked_most = 5000; // requests
 
 // Between its fall and its next start nobody answers calls.
 bool served_again(house& h, const account& who) {
-  for (int i = 0; i < patience; ++i)
+  for (int i = 0; i < asked_most; ++i)
     if (h.get(who, "/api/v1/rooms").status == 200) return true;
   return false;
 }
@@ -146,8 +146,8 @@ TEST_CASE("a round of load leaves no more behind than the round before") {
   const auto look = [&] {
     numbers got = scrape(h, ann);
     // What is closed here is noticed there a moment later.
-    for (int i = 0; i < patience && (got.value(R"(maru_connections{kind="ws"})") > 0 ||
-                                     got.value("maru_answers_unfinished") > 0);
+    for (int i = 0; i < asked_most && (got.value(R"(maru_connections{kind="ws"})") > 0 ||
+                                       got.value("maru_answers_unfinished") > 0);
          ++i) {
       got = scrape(h, ann);
     }
