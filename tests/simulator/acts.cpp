@@ -136,6 +136,7 @@ void simulation::schedule() {
     const auto* made = std::get_if<actors::api::posted>(&how);
     if (made == nullptr) return;
     kept->made = made->event;
+    kept->drop_asked = drops;
     if (drops) ask(actors::api::cancel_scheduled{kept->room, made->event}, drop);
   });
   scheduled_.push_back(std::move(kept));

@@ -93,8 +93,8 @@ private:
   std::set<const device*> stalled_;
   struct scheduled_wish {
     uuid room;
-    std::optional<uuid> made; // nothing: not heard of
-    bool dropped = false;
+    std::optional<uuid> made;                 // nothing: not heard of
+    bool drop_asked = false, dropped = false; // asked, and told that it is
   };
   std::vector<std::shared_ptr<scheduled_wish>> scheduled_;
   std::size_t steps_wanted_ = 0, messages_ = 0, pieces_ = 0, ends_ = 0, root_ends_ = 0, calls_ = 0;

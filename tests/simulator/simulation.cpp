@@ -278,7 +278,7 @@ void simulation::check_scheduled() {
   for (const auto& [schedule, count] : sent)
     if (count != 1) told_.wrong.push_back("scheduled " + schedule + " came to several ends");
   for (const auto& s : scheduled_)
-    if (s->made && sent.contains(s->made->str()) == s->dropped)
+    if (s->made && (sent.contains(s->made->str()) ? s->dropped : !s->drop_asked))
       told_.wrong.push_back("scheduled " + s->made->str() +
                             (s->dropped ? " was dropped and sent" : " was lost"));
 }
@@ -286,6 +286,7 @@ void simulation::check_scheduled() {
 bool simulation::rest() {
   for (const auto& d : w_.devices)
     if (!d->closed) d->be_near();
+  come_to_rest(w_, rooms_, clients_); // what is asked for has come to the store
   let_schedules_come();
   if (!come_to_rest(w_, rooms_, clients_)) told_.wrong.emplace_back("does not come to rest");
   for (const auto& wrong : broken_promises(w_, rooms_, clients_))
