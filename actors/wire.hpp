@@ -259,11 +259,11 @@ struct treat_all_dead {
   std::optional<std::string> cursor;
 };
 
-using request =
-    std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents, list_rooms,
-                 create_room, get_room, get_events, post_message, stop_answer, retry_answer, get_answer, schedule_message,
-                 list_scheduled, cancel_scheduled, get_tree, may_observe, list_users, add_user, change_user,
-                 list_mailboxes, list_entries, purge_entry, list_dead, get_dead, treat_dead, treat_all_dead>;
+using request = std::variant<signup, login, refresh, logout, identify, get_me, change_me, list_agents,
+                             list_rooms, create_room, get_room, get_events, post_message, stop_answer,
+                             retry_answer, get_answer, schedule_message, list_scheduled, cancel_scheduled,
+                             get_tree, may_observe, list_users, add_user, change_user, list_mailboxes,
+                             list_entries, purge_entry, list_dead, get_dead, treat_dead, treat_all_dead>;
 
 struct nothing {};
 struct person_view {

@@ -1,6 +1,7 @@
 // The simulator itself: its disk loses what it may and keeps what it must, a seed is a run, and a fault in
 // the product does not go unseen.
 
+#include <fstream>
 #include <random>
 #include <set>
 
@@ -26,6 +27,11 @@ simulated_disk& disk_of(std::mt19937_64& random) {
   return disk;
 }
 
+// The product looks at the file itself, too: an empty one would be a lost one.
+struct simulated_bench : bench {
+  simulated_bench() { std::ofstream(folder().file()) << "on the simulated disk"; }
+};
+
 std::vector<storage::part> event(std::uint64_t seq) {
   return {storage::append_event{event_of(room, seq, id_of('e', seq))}};
 }
@@ -42,7 +48,7 @@ TEST_CASE("what was committed is there after a power cut, what was not may be") 
   std::mt19937_64 random{maru::tests::seed()};
   for (int i = 0; i < 20; ++i) {
     auto& disk = disk_of(random);
-    bench b;
+    simulated_bench b;
     b.must({storage::create_room{room_of(room)}});
     b.must(event(1));
     disk.die_after(random() % 6 + 1);
@@ -59,7 +65,7 @@ TEST_CASE("without syncs a power cut loses what was committed, and a killed proc
   bool lost = false;
   for (int i = 0; i < 20; ++i) {
     auto& disk = disk_of(random);
-    bench b;
+    simulated_bench b;
     b.must({storage::create_room{room_of(room)}});
     disk.forget_syncs(true);
     b.must(event(1));
@@ -86,7 +92,7 @@ TEST_CASE("what a failed sync left unwritten, a later one does not bring to the 
   bool lost = false;
   for (int i = 0; i < 20; ++i) {
     auto& disk = disk_of(random);
-    bench b;
+    simulated_bench b;
     b.must({storage::create_room{room_of(room)}});
     disk.fail(disk_fault::sync_fails, 0, 1);
     CHECK(b.commit(event(1)).why == storage::failure::fatal);
@@ -106,7 +112,7 @@ TEST_CASE("what is committed after a failed sync and a new start is there after 
   std::mt19937_64 random{maru::tests::seed()};
   for (int i = 0; i < 20; ++i) {
     auto& disk = disk_of(random);
-    bench b;
+    simulated_bench b;
     b.must({storage::create_room{room_of(room)}});
     disk.fail(disk_fault::sync_fails, 0, 1);
     CHECK(b.commit(event(1)).why == storage::failure::fatal);
