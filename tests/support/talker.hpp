@@ -9,7 +9,9 @@
 
 namespace maru::tests {
 
+// The log comes through a pipe: perhaps later than a reply that rests on the same.
 inline void check_said(const server_process& server, const std::string& words) {
+  server.wait_log(words, std::chrono::seconds{10});
   const auto log = server.log();
   INFO("wanted: " << words << "\nsaid:\n" << log);
   CHECK(log.find(words) != std::string::npos);
