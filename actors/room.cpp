@@ -86,11 +86,8 @@ void room_state::take_unfinished(const storage::room_image& image) {
   for (const auto& a : image.unfinished) {
     ++unfinished[a.agent];
     if (const auto it = answers.find(a.id); it != answers.end()) {
-      // What its agent told after an end that then was refused, it tells again; unless it asked for that end
-      // itself, which waits for the disk.
-      const bool waits =
-          std::any_of(later.begin(), later.end(), [&](const auto& f) { return f.how.answer == a.id; });
-      if (std::exchange(it->second.ending, false) && !waits)
+      // What its agent told after an end was ordered that then was refused, it tells again.
+      if (std::exchange(it->second.ending, false) || it->second.fact.attempt < a.attempt)
         wake(a.agent, {a.id, a.question, a.attempt, false, 0, a.asker});
       now.emplace(a.id, std::move(it->second));
       continue;

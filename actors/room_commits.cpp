@@ -217,6 +217,10 @@ void room_state::order_end(room_request what, live_answer& live, const std::stri
 
 void room_state::refused(ordered what, const storage::outcome& how) {
   call_off(what);
+  // Who asked for this end says no more of its attempt; another agent may begin one while the end waits.
+  if (const auto it = answers.find(what.answer);
+      it != answers.end() && std::holds_alternative<finish_request>(what.what))
+    it->second.ending = false;
   switch (how.why) {
   case storage::failure::duplicate:
     broken = true;

@@ -287,6 +287,45 @@ TEST_CASE("an end that the disk does not take is tried once a second, and told o
   CHECK(a.w.violations().empty());
 }
 
+TEST_CASE(
+    "an attempt that begins while the end of the one before waits for the disk is told, and ends the answer",
+    "[scenario][agent]") {
+  // The room took that end for ordered, and told nothing of the new attempt but its end.
+  const bool end_comes_first = GENERATE(false, true);
+  CAPTURE(end_comes_first);
+  asking a;
+  const auto answer = a.ask("question");
+  a.say({"of the first"});
+  a.w.store_fault = [](std::string_view operation) {
+    return operation == "apply:end_answer" ? storage::failure::unavailable : storage::failure::none;
+  };
+  a.fail(llm::fault::status, false);
+
+  caf::anon_send_exit(a.w.find<actors::agent_actor>(actors::agent_name{a.room, "maru"}),
+                      caf::exit_reason::kill);
+  a.w.probe = [&](std::string_view place) {
+    if (place == "agent.begin") a.w.store().shut_reads();
+  };
+  for (int i = 0; i < 100 && a.w.store().held_reads() == 0; ++i)
+    a.w.advance(100);
+  REQUIRE(a.w.store().held_reads() > 0); // of what the next agent is to answer
+  a.w.store().shut();
+  if (!end_comes_first) a.w.store().open_reads();
+  a.w.advance(limits::commit_again_ms);
+  if (end_comes_first) a.w.store().open_reads();
+  a.w.settle();
+  REQUIRE(a.w.store().held() == 2);
+  a.w.store().open();
+  a.w.settle();
+  a.w.store_fault = nullptr;
+
+  a.answer("of the second");
+  a.w.advance(long_ms);
+  CHECK(a.end(answer)["text"] == "of the second");
+  CHECK_FALSE(a.frames_of(answer, 2).empty());
+  CHECK(a.w.violations().empty());
+}
+
 TEST_CASE("a waiting question that was stopped as its room fell is not asked", "[scenario][agent]") {
   // Nobody told the agent, and it kept the question behind all that came later.
   asking a;
