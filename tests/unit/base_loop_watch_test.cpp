@@ -111,8 +111,29 @@ TEST_CASE("who watches the actors is watched, too", "[base][loops]") {
   // The loop has nobody to drive it; that is another matter.
   std::erase_if(found, [](const auto& why) { return why.find("supervisor") == std::string::npos; });
   CHECK(found.empty());
-  watch.look();
-  watch.look();
+  for (int i = 0; i < 5; ++i)
+    watch.look();
   REQUIRE_FALSE(found.empty());
   CHECK(found.back().find("supervisor") != std::string::npos);
+}
+
+TEST_CASE("a thread that hangs with the supervisor on it is named before the supervisor is",
+          "[base][loops]") {
+  driven_loops all(1);
+  std::vector<std::string> found;
+  loop_watch watch(all.all(),
+                   {1, 2, [] { return 1; }, [&](std::string why) { found.push_back(std::move(why)); }});
+  watch.look();
+  watch.look(); // the supervisor is late
+  come_round(all.all()[0]);
+  std::promise<void> began, go_on;
+  boost::asio::post(all.all()[0].io(), [&] {
+    began.set_value();
+    go_on.get_future().wait();
+  });
+  began.get_future().wait();
+  while (found.empty())
+    watch.look();
+  CHECK(found[0].find("maru.loop0") != std::string::npos);
+  go_on.set_value();
 }
