@@ -23,8 +23,8 @@ auto explained(const std::string& what, const fs::path& where, Work work) {
   }
 }
 
-std::uint64_t count_of(connection& db, std::string_view sql) {
-  auto q = db.run(sql);
+std::uint64_t count_of(connection& db, sql what) {
+  auto q = db.run(what);
   return q.next() ? q.count(0) : 0;
 }
 

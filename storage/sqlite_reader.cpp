@@ -92,13 +92,16 @@ std::string mailbox_of(const query& q) { return q.bytes(0); }
 
 entry_head head_of(const query& q) { return {q.id(0), q.maybe_id(1), q.integer(2)}; }
 
-// One index leads to them whichever are meant.
-std::string dead_query(const dead_filter& which) {
-  std::string out = "SELECT " MARU_DEAD_COLUMNS " FROM dead_letters WHERE n < ?1";
-  if (which.mailbox) out += " AND mailbox = ?2";
-  // Of few mailboxes, and of fewer reasons: where both are asked for, the mailbox's index is the better one.
-  if (which.reason) out += which.mailbox ? " AND +reason = ?3" : " AND reason = ?3";
-  return out + " ORDER BY n DESC LIMIT ?4";
+#define MARU_DEAD_QUERY(which)                                                                               \
+  "SELECT " MARU_DEAD_COLUMNS " FROM dead_letters WHERE n < ?1" which " ORDER BY n DESC LIMIT ?4"
+
+// One index leads to them whichever are meant. Of few mailboxes, and of fewer reasons: where both are asked
+// for, the mailbox's is the better one.
+sql dead_query(const dead_filter& which) {
+  if (which.mailbox && which.reason) return MARU_DEAD_QUERY(" AND mailbox = ?2 AND +reason = ?3");
+  if (which.mailbox) return MARU_DEAD_QUERY(" AND mailbox = ?2");
+  if (which.reason) return MARU_DEAD_QUERY(" AND reason = ?3");
+  return MARU_DEAD_QUERY("");
 }
 
 class snapshot final : public reader {

@@ -181,7 +181,7 @@ constexpr std::array shipped{version_1, version_2, version_3, version_4};
 
 constexpr std::int64_t maru_application_id = 0x6d617275; // "maru"
 
-std::int64_t number(connection& db, std::string_view pragma) {
+std::int64_t number(connection& db, sql pragma) {
   auto q = db.run(pragma);
   return q.next() ? q.integer(0) : 0;
 }

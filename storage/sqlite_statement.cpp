@@ -212,17 +212,18 @@ void connection::write_log_anew() {
     throw error{failed, sqlite3_system_errno(db_), "the log cannot be written"};
 }
 
-sqlite3_stmt* connection::prepared(std::string_view sql) {
-  if (const auto found = statements_.find(sql); found != statements_.end()) {
+sqlite3_stmt* connection::prepared(sql what) {
+  const auto text = what.text();
+  if (const auto found = statements_.find(text); found != statements_.end()) {
     if (sqlite3_stmt_busy(found->second) != 0)
-      throw error{SQLITE_MISUSE, 0, "statement used within itself: " + std::string(sql)};
+      throw error{SQLITE_MISUSE, 0, "statement used within itself: " + std::string(text)};
     return found->second;
   }
   sqlite3_stmt* made = nullptr;
-  if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &made,
+  if (sqlite3_prepare_v3(db_, text.data(), static_cast<int>(text.size()), SQLITE_PREPARE_PERSISTENT, &made,
                          nullptr) != SQLITE_OK)
     fail(db_);
-  statements_.emplace(sql, made);
+  statements_.emplace(text, made);
   return made;
 }
 

@@ -31,6 +31,17 @@ struct error : read_error {
   [[nodiscard]] bool corrupt() const;
 };
 
+// The text of a statement, which the compiler has to know: what is prepared is kept under it.
+class sql {
+public:
+  template <std::size_t N>
+  consteval sql(const char (&text)[N]) : text_(text, N - 1) {}
+  [[nodiscard]] std::string_view text() const { return text_; }
+
+private:
+  std::string_view text_;
+};
+
 // Bytes that are not text.
 struct blob {
   std::string_view bytes;
@@ -101,18 +112,17 @@ public:
   connection& operator=(const connection&) = delete;
   ~connection();
 
-  // `sql` has static storage: prepared statements are kept under it.
   template <class... Values>
-  query run(std::string_view sql, const Values&... values) {
-    query q(db_, prepared(sql), true);
+  query run(sql what, const Values&... values) {
+    query q(db_, prepared(what), true);
     q.bind_all(values...);
     return q;
   }
 
   // Runs to the end; returns how many rows it changed.
   template <class... Values>
-  int exec(std::string_view sql, const Values&... values) {
-    query q(db_, prepared(sql), false);
+  int exec(sql what, const Values&... values) {
+    query q(db_, prepared(what), false);
     q.bind_all(values...);
     while (q.next()) {
     }
@@ -144,7 +154,7 @@ public:
   void copy_to(const std::filesystem::path& file);
 
 private:
-  sqlite3_stmt* prepared(std::string_view sql);
+  sqlite3_stmt* prepared(sql what);
   [[nodiscard]] int last_changes() const;
   void configure(mode how);
 
