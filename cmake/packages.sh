@@ -8,7 +8,7 @@ build_packages=(
   libhowardhinnant-date-dev tzdata ca-certificates
 )
 test_packages=(catch2 clang-format-19 clang-19 libclang-rt-19-dev git curl)
-long_packages=(clang-tidy-19)
+long_packages=(clang-tidy-19 llvm-19) # the second names the lines that a sanitizer found
 browser_packages=(chromium)
 
 # Installs those of its arguments that are not there yet; says nothing and does nothing when all are.
