@@ -14,6 +14,7 @@
 
 #include "storage/folder.hpp"
 #include "storage/sqlite_log_check.hpp"
+#include "storage/sqlite_statement.hpp"
 #include "storage/store.hpp"
 
 namespace maru::storage::sqlite {
@@ -25,6 +26,9 @@ constexpr ::mode_t owner_only = 0600; // it holds password hashes and signing ke
 // In the lock file, behind the id of the process.
 constexpr std::string_view mark =
     "There is a database beside this file; without it maru does not begin anew.";
+
+constexpr std::string_view condemned = "Its log was cut while it was open: commits are lost. Restore a "
+                                       "backup, or remove this file to go on without.";
 
 std::filesystem::path lock_of(const std::filesystem::path& database) { return database.string() + ".lock"; }
 
@@ -45,15 +49,16 @@ void make_file(const std::filesystem::path& file) {
 }
 
 std::string text_of(int lock) {
-  std::string out(256, '\0');
+  std::string out(512, '\0');
   out.resize(static_cast<std::size_t>(std::max<ssize_t>(::pread(lock, out.data(), out.size(), 0), 0)));
   return out;
 }
 
 // For messages and for the guard only: the lock is what counts, so a failure here is none.
-void write_text(int lock, bool marked) {
+void write_text(int lock, bool marked, bool is_condemned = false) {
   auto text = std::to_string(::getpid()) + "\n";
   if (marked) text.append(mark).append("\n");
+  if (is_condemned) text.append(condemned).append("\n");
   if (::pwrite(lock, text.data(), text.size(), 0) < 0 ||
       ::ftruncate(lock, static_cast<off_t>(text.size())) != 0)
     return;
@@ -97,6 +102,14 @@ void refuse_lost(const std::filesystem::path& database, bool marked) {
 
 } // namespace
 
+std::string explain_cut(const std::filesystem::path& database) {
+  return "the log " + log_of(database).string() +
+         " was cut while the database was open, and commits that were acknowledged are lost. Restore a "
+         "backup with "
+         "`maru restore`, which keeps both files; or remove " +
+         lock_of(database).string() + " to start with what is left, which may not fit together";
+}
+
 file_lock::file_lock(const std::filesystem::path& database, use what) {
   if (database.empty() || !database.has_filename())
     throw open_error{"storage.url names no file; write it as sqlite:FILE"};
@@ -108,9 +121,14 @@ file_lock::file_lock(const std::filesystem::path& database, use what) {
   }
   lock_ = take_lock(database_);
   try {
-    const bool marked = text_of(lock_).find(mark) != std::string::npos;
-    if (what == use::open) refuse_lost(database_, marked);
-    write_text(lock_, marked);
+    const auto text = text_of(lock_);
+    const bool marked = text.find(mark) != std::string::npos;
+    const bool is_condemned = text.find(condemned) != std::string::npos;
+    if (what == use::open) {
+      refuse_lost(database_, marked);
+      if (is_condemned) throw open_error{explain_cut(database_)};
+    }
+    write_text(lock_, marked, is_condemned);
     make_file(database_);
   } catch (...) {
     ::close(lock_);
@@ -123,6 +141,8 @@ file_lock::~file_lock() { ::close(lock_); }
 
 void file_lock::remember() const { write_text(lock_, true); }
 
+void file_lock::condemn() const { write_text(lock_, true, true); }
+
 void file_lock::leave_mark() const {
   make_folder(database_.parent_path());
   const int fd = open_file(lock_of(database_), O_RDWR | O_CREAT | O_EXCL);
@@ -132,8 +152,8 @@ void file_lock::leave_mark() const {
 }
 
 // O_PATH: closing any other descriptor of the file would drop the locks that SQLite has on it.
-name_watch::name_watch(std::filesystem::path database)
-    : database_(std::move(database)), log_(log_of(database_)), database_was_(of(database_)),
+name_watch::name_watch(std::filesystem::path database, const connection& in)
+    : database_(std::move(database)), log_(log_of(database_)), in_(in), database_was_(of(database_)),
       log_was_(of(log_)), fd_(::open(database_.c_str(), O_PATH | O_CLOEXEC)) {
   if (fd_ < 0) refuse("cannot open the database", database_, errno);
 }
@@ -147,9 +167,22 @@ std::optional<name_watch::identity> name_watch::of(const std::filesystem::path& 
 }
 
 name_watch::state name_watch::look() const {
-  if (of(database_) == database_was_) return of(log_) == log_was_ ? state::there : state::log_gone;
+  if (of(database_) == database_was_) {
+    if (of(log_) != log_was_) return state::log_gone;
+    return log_was_ && is_cut() ? state::log_cut : state::there;
+  }
   struct stat held{};
   return ::fstat(fd_, &held) == 0 && held.st_nlink > 0 ? state::moved : state::removed;
+}
+
+// Asked again before it is said: somebody else may have moved what is in the log into the database in
+// between.
+bool name_watch::is_cut() const {
+  const auto shorter = [this] {
+    const auto least = in_.log_bytes();
+    return size_of(log_) < least;
+  };
+  return shorter() && shorter();
 }
 
 std::filesystem::path name_watch::now_at() const {

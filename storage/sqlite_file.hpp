@@ -10,6 +10,8 @@
 
 namespace maru::storage::sqlite {
 
+class connection;
+
 class file_lock {
 public:
   enum class use : std::uint8_t {
@@ -27,8 +29,10 @@ public:
   // Absolute, links resolved.
   [[nodiscard]] const std::filesystem::path& database() const { return database_; }
 
-  // The lock file says from here on that there is a database.
+  // The lock file says from here on that there is a database, and that it may be used.
   void remember() const;
+  // The lock file says that it may not: something of it is lost that was acknowledged.
+  void condemn() const;
   // The same where the folder has been moved away: what starts there must not begin anew.
   void leave_mark() const;
 
@@ -37,12 +41,16 @@ private:
   int lock_ = -1;
 };
 
+// What is to be done about a log_cut.
+std::string explain_cut(const std::filesystem::path& database);
+
 // Tells when the open database, or its log, is not what its name leads to any more: what is committed then
-// would be gone with the process, or lie where nobody looks for it.
+// would be gone with the process, or lie where nobody looks for it. Or that the log has become shorter than
+// what is committed in it.
 class name_watch {
 public:
   // Both files are open already.
-  explicit name_watch(std::filesystem::path database);
+  name_watch(std::filesystem::path database, const connection& in);
   name_watch(const name_watch&) = delete;
   name_watch& operator=(const name_watch&) = delete;
   ~name_watch();
@@ -50,6 +58,7 @@ public:
   enum class state : std::uint8_t {
     there,
     log_gone, // the log alone: removed, moved or replaced
+    log_cut,  // what was committed last is not in it any more
     moved,    // the database has another name
     removed,  // the database has no name: it ends with the process
   };
@@ -62,8 +71,10 @@ private:
     bool operator==(const identity&) const = default;
   };
   static std::optional<identity> of(const std::filesystem::path& file);
+  [[nodiscard]] bool is_cut() const;
 
   std::filesystem::path database_, log_;
+  const connection& in_;
   std::optional<identity> database_was_, log_was_;
   int fd_ = -1;
 };

@@ -22,6 +22,7 @@ public:
   int close();
   int write(const void* from, int size, sqlite3_int64 at);
   int flush();
+  int put(const void* from, int size, sqlite3_int64 at);
 
   void gather() {
     gathering_ = true;
@@ -133,8 +134,7 @@ int log_file::write(const void* from, int size, sqlite3_int64 at) {
   if (size_ != 0 &&
       (at != at_ + static_cast<sqlite3_int64>(size_) || size_ + bytes > limits::database_write_bytes))
     if (const int failed = flush(); failed != SQLITE_OK) return failed;
-  if (!gathering_ || bytes > limits::database_write_bytes)
-    return noted(file()->pMethods->xWrite(file(), from, size, at));
+  if (!gathering_ || bytes > limits::database_write_bytes) return put(from, size, at);
   if (size_ == 0) at_ = at;
   std::memcpy(waiting_.get() + size_, from, bytes);
   size_ += bytes;
@@ -148,7 +148,20 @@ int log_file::flush() {
   if (size_ == 0) return SQLITE_OK;
   const int size = static_cast<int>(size_);
   size_ = 0;
-  return noted(file()->pMethods->xWrite(file(), waiting_.get(), size, at_));
+  return put(waiting_.get(), size, at_);
+}
+
+// Nothing goes behind a hole: there the log was cut by somebody else, and what was in it is lost. This would
+// make it as long again as it has to be, and nobody would see that.
+int log_file::put(const void* from, int size, sqlite3_int64 at) {
+  sqlite3_int64 end = 0;
+  int code = file()->pMethods->xFileSize(file(), &end);
+  if (code == SQLITE_OK && at > end) {
+    errno = 0;
+    code = SQLITE_IOERR_WRITE;
+  }
+  if (code == SQLITE_OK) code = file()->pMethods->xWrite(file(), from, size, at);
+  return noted(code);
 }
 
 const char* gathering_file_system() {

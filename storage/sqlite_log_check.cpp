@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <fstream>
 #include <string_view>
@@ -43,19 +44,21 @@ public:
     std::array<char, head_bytes> head{};
     in_.read(head.data(), head.size());
     const std::string_view bytes(head.data(), head.size());
-    blank_ = !in_ || std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
-    big_ = (word_at(bytes.data()) & 1U) != 0;
+    blank_ = !in_ || zero(bytes);
+    big_ = blank_ ? std::endian::native == std::endian::big : (word_at(bytes.data()) & 1U) != 0;
     before_.add(bytes.substr(0, 24), big_);
     good_ = (word_at(bytes.data()) & ~1U) == magic && before_ == sum_at(bytes.data() + 24);
     salt_ = bytes.substr(16, 8);
-    frame_.resize(frame_head_bytes + std::min(word_at(bytes.data() + 8), largest_page));
+    frame_.resize(frame_head_bytes +
+                  (blank_ ? page_bytes : std::min(word_at(bytes.data() + 8), largest_page)));
   }
 
-  [[nodiscard]] bool blank() const { return blank_; } // made, but never written
+  [[nodiscard]] bool blank() const { return blank_; } // its head is not there
   [[nodiscard]] bool good() const { return good_; }
 
   bool next() {
     if (!in_.read(frame_.data(), static_cast<std::streamsize>(frame_.size()))) return false;
+    if (zero(salt_)) salt_ = frame_.substr(8, 8);
     ours_ = std::string_view(frame_).substr(8, 8) == salt_;
     // Each frame sums up all before it: the sum that stands in the one before is enough to tell.
     auto so_far = before_;
@@ -70,7 +73,12 @@ public:
   [[nodiscard]] bool ends_commit() const { return ours_ && word_at(frame_.data() + 4) != 0; }
 
 private:
+  static bool zero(std::string_view bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
+  }
+
   static constexpr std::uint32_t largest_page = 65'536;
+  static constexpr std::uint32_t page_bytes = 4096; // of every database that maru made
   std::ifstream in_;
   std::string frame_, salt_;
   sum before_;
@@ -78,12 +86,11 @@ private:
 };
 
 // A commit is synced before the next one is written. So damage before a commit that another follows is none
-// that a kill or a power cut leaves behind.
+// that a kill or a power cut leaves behind. The head is written with the first commit.
 bool damaged(const fs::path& log) {
   frames at(log);
-  if (at.blank()) return false;
-  if (!at.good()) return true;
-  bool hole = false, commit_behind = false;
+  if (!at.blank() && !at.good()) return true;
+  bool hole = at.blank(), commit_behind = false;
   while (at.next()) {
     if (commit_behind && at.whole()) return true;
     hole = hole || !at.whole();

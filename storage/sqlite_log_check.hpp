@@ -4,10 +4,16 @@
 // first frame that is damaged and forgets the rest without a word. It has to: the end may be torn of a commit
 // that nobody was told of. But what is damaged may be in the middle, or the log be that of another database.
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 namespace maru::storage::sqlite {
+
+// Of a log with so many frames.
+constexpr std::uint64_t log_size(std::uint64_t frames, std::uint64_t page) {
+  return frames == 0 ? 0 : 32 + frames * (24 + page);
+}
 
 std::filesystem::path log_of(const std::filesystem::path& database);
 

@@ -36,6 +36,12 @@ void put_aside(const fs::path& log, std::int64_t now_ms) {
 std::string rescue(connection& db, const file_lock& lock, const name_watch& names, std::int64_t now_ms) {
   const auto& database = lock.database();
   const auto state = names.look();
+  if (state == name_watch::state::log_cut) {
+    // What is left of the log must not be moved: it may stand before what has been moved already.
+    db.leave_log();
+    lock.condemn();
+    return explain_cut(database);
+  }
   // Into the file that is open, wherever it is; what is left at the log's name is empty then.
   if (!db.empty_log()) throw error{SQLITE_BUSY, 0, "the log of the database is being read"};
   switch (state) {

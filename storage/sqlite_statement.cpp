@@ -9,6 +9,7 @@
 
 #include "config/limits.hpp"
 #include "storage/sqlite_log.hpp"
+#include "storage/sqlite_log_check.hpp"
 
 namespace maru::storage::sqlite {
 
@@ -188,6 +189,7 @@ void connection::configure(mode how) {
          "PRAGMA cache_size = -" +
          std::to_string(limits::database_cache_kib) + ";");
   script(how == mode::read ? "PRAGMA query_only = ON" : "PRAGMA synchronous = FULL");
+  if (how == mode::read) leave_log();
 }
 
 void connection::use_log() {
@@ -263,6 +265,23 @@ void connection::checkpoint(bool insist) {
 bool connection::empty_log() {
   auto q = run("PRAGMA wal_checkpoint(TRUNCATE)");
   return q.next() && q.integer(0) == 0;
+}
+
+void connection::leave_log() { sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
+
+// As it stands in what those who have it open share: https://www.sqlite.org/walformat.html
+std::uint64_t connection::log_bytes() const {
+  constexpr int region_bytes = 32 * 1024;
+  constexpr std::size_t half_words_to_page_size = 7, words_to_frames = 4;
+  sqlite3_file* file = nullptr;
+  void volatile* shared = nullptr;
+  sqlite3_file_control(db_, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file));
+  if (file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2 ||
+      file->pMethods->xShmMap(file, 0, region_bytes, 0, &shared) != SQLITE_OK || shared == nullptr)
+    return 0;
+  const std::uint64_t frames = static_cast<const volatile std::uint32_t*>(shared)[words_to_frames];
+  const std::uint64_t page = static_cast<const volatile std::uint16_t*>(shared)[half_words_to_page_size];
+  return log_size(frames, page == 1 ? 65'536 : page);
 }
 
 void connection::copy_to(const std::filesystem::path& file) { exec("VACUUM INTO ?", file.string()); }

@@ -150,6 +150,10 @@ public:
   void checkpoint(bool insist);
   // Moves all of it and cuts the log; false when others read on.
   bool empty_log();
+  // Leaves the log as it is, also at the end.
+  void leave_log();
+  // How long the log has to be for what is committed in it.
+  [[nodiscard]] std::uint64_t log_bytes() const;
   // All that is committed, into an empty file; to a connection that may only read SQLite refuses it.
   void copy_to(const std::filesystem::path& file);
 

@@ -41,7 +41,7 @@ std::unique_ptr<store> open_store(const std::filesystem::path& file, open_option
 
 sqlite_store::sqlite_store(const std::filesystem::path& file, open_options options)
     : options_(std::move(options)), lock_(file), write_connection_(lock_.database(), connection::mode::write),
-      read_connections_(open_readers()), names_(lock_.database()),
+      read_connections_(open_readers()), names_(lock_.database(), write_connection_),
       writer_(write_connection_, options_.probe, *options_.counts) {
   if (options_.threads == threading::own) start();
 }
@@ -308,7 +308,7 @@ void sqlite_store::run_read(connection& db, const waiting_read& what) {
       return fail(what, std::string(word(why)));
   auto result = read_snapshot(db, what.job);
   options_.counts->observe(metric::store_read_seconds, what.since.seconds());
-  if (result.corrupt) end_for(*result.failed);
+  if (result.corrupt) end_for(secure_files().value_or(*result.failed));
   if (result.failed) fail(what, std::move(*result.failed));
 }
 

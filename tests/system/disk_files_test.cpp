@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "storage/backup.hpp"
+#include "storage/sqlite_statement.hpp"
 #include "tests/support/command.hpp"
 #include "tests/support/small_disk.hpp"
 #include "tests/support/talker.hpp"
@@ -71,6 +72,47 @@ TEST_CASE("a log removed or replaced under the server is moved into the database
   o.check_ended();
   check_said(o.h.server, "What it held is in the database: start again");
   o.check_goes_on();
+}
+
+TEST_CASE("into a log that was cut under the server nothing is acknowledged, and no start passes over what "
+          "is lost") {
+  open_house o;
+  const auto log = o.file("maru.db-wal");
+  storage::back_up("sqlite:" + o.file().string(), o.file("copy"));
+  const bool at_work = GENERATE(true, false);
+  fs::resize_file(log, GENERATE(0, 32, 40'000));
+  if (at_work) o.post_until_it_ends();
+  o.check_ended();
+  CHECK(o.ann.acked() == 20);
+  const std::string said = "was cut while the database was open, and commits that were acknowledged are lost";
+  check_said(o.h.server, said);
+  for (int n = 0; n < 2; ++n) {
+    o.h.server.begin_start(); // as a service manager does
+    o.check_ended();
+  }
+  SECTION("a backup is restored") {
+    const auto put =
+        run({MARU_BINARY, "restore", o.file("copy").string(), "--set", "server.data=" + o.folder().string()});
+    CAPTURE(put.err);
+    REQUIRE(put.status == 0);
+    o.check_goes_on();
+  }
+  SECTION("it goes on with what is left") {
+    fs::remove(o.file("maru.db.lock"));
+    o.h.server.start();
+  }
+}
+
+TEST_CASE("a log that another program moves into the database and cuts is none that was cut") {
+  open_house o;
+  for (const auto* how : {"PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint(RESTART)"}) {
+    CAPTURE(how);
+    storage::sqlite::connection(o.file(), storage::sqlite::connection::mode::write).script(how);
+    o.ann.post_many(5);
+  }
+  CHECK_FALSE(o.h.server.wait_log("was cut", std::chrono::seconds{2}));
+  o.ann.post_many(5);
+  o.ann.check_all();
 }
 
 TEST_CASE("a database replaced under the server is left as it is, and what was open is saved beside it") {

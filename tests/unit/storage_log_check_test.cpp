@@ -83,6 +83,34 @@ TEST_CASE(
   CHECK(left.found() == commits);
 }
 
+TEST_CASE("a log whose beginning is blank is refused when commits that were acknowledged stand behind it") {
+  const left_by_a_kill left;
+  const auto size = fs::file_size(left.log());
+  const std::size_t blank = head + GENERATE(0, 1, 3) * frame;
+  CAPTURE(blank);
+  {
+    std::fstream file(left.log(), std::ios::binary | std::ios::in | std::ios::out);
+    file << std::string(blank, '\0');
+  }
+  CHECK(left.refused());
+  CHECK_FALSE(left.found());
+  CHECK(fs::file_size(left.log()) == size);
+}
+
+TEST_CASE(
+    "a log whose beginning is blank and that has one commit at most may be the torn first of a new one") {
+  const left_by_a_kill left;
+  std::fstream file(left.log(), std::ios::binary | std::ios::in | std::ios::out);
+  file << std::string(head + frame, '\0');
+  file.close();
+  for (auto frames = left.frames; left.refused(); --frames) {
+    REQUIRE(frames > 0);
+    fs::resize_file(left.log(), head + frames * frame);
+  }
+  CHECK(fs::file_size(left.log()) > head + frame);
+  CHECK(left.found() == 0);
+}
+
 TEST_CASE("a log that is cut, torn in its last commit or followed by an older one is taken up to there") {
   const left_by_a_kill left;
   const auto size = fs::file_size(left.log());
