@@ -24,10 +24,10 @@ void agent_state::count(const queued_question& q) {
 
 namespace {
 
-finish_answer buried(burial why) {
+finish_answer buried(burial why, std::string_view reason) {
   finish_answer end;
   end.how = ending::failed;
-  end.reason = word(why);
+  end.reason = reason;
   end.bury = word(why);
   return end;
 }
@@ -35,19 +35,19 @@ finish_answer buried(burial why) {
 } // namespace
 
 // No further attempt.
-void agent_state::bury(burial why) {
+void agent_state::bury(burial why, std::string_view reason) {
   auto& w = *work;
   w.gate_open = true;
   w.attempt = std::max(1U, w.q.attempt);
   w.state = answer_state::recovering;
   if (w.q.attempt > 0) take_loss();
-  ask_end(buried(why));
+  ask_end(buried(why, reason));
 }
 
 // The same for one that waits its turn. Asked again until the room says that it is closed.
 void agent_state::give_up(const queued_question& q, burial why) {
   if (!room) return find_room();
-  auto end = buried(why);
+  auto end = buried(why, word(why));
   end.answer = q.answer;
   end.attempt = std::max(1U, q.attempt);
   self->send(room, std::move(end), me());
@@ -63,7 +63,13 @@ std::uint32_t agent_state::wait_before() const {
 
 void agent_state::take_up() {
   svc->reach("agent.begin");
-  if (is_over(work->q)) return bury(burial::expired);
+  if (is_over(work->q)) return bury(burial::expired, word(burial::expired));
+  if (settings.name.empty()) {
+    spdlog::warn("room {}: agent {} is not in the configuration any more: its question {} becomes a dead "
+                 "letter, to be requeued once it is there again",
+                 who.room.str(), who.agent, work->q.question.str());
+    return bury(burial::refused, "no_such_agent");
+  }
   auto& w = *work;
   w.gate_open = !w.q.recovered && w.q.attempt > 0;
   w.attempt = std::max(1U, w.q.attempt + (w.q.recovered ? 1 : 0));

@@ -51,7 +51,7 @@ const metric_label status{"status", {"1xx", "2xx", "3xx", "4xx", "5xx"}};
 const metric_label ending{"end",
                           {"answered", "stopped", "poison", "expired", "refused", "budget_spent",
                            "unreachable", "timed_out", "status", "not_a_stream", "cut", "in_stream",
-                           "too_large", "other"}};
+                           "too_large", "no_such_agent", "other"}};
 const metric_label tokens{"kind", {"prompt", "completion"}};
 const metric_label outcome{"outcome",
                            {"ok", "unreachable", "timed_out", "status", "not_a_stream", "cut", "in_stream",

@@ -350,3 +350,36 @@ TEST_CASE("without the option no question expires", "[scenario][mailbox]") {
   a.w.advance(2LL * limits::agent_idle_ms);
   CHECK(a.end(second).is_null());
 }
+
+TEST_CASE("questions to an agent that was taken out of the configuration are kept for the operator",
+          "[scenario][mailbox]") {
+  bool taken_out = false;
+  asking a({"maru"}, [&](config::settings& s) {
+    if (taken_out) std::erase_if(s.agents, [](const auto& agent) { return agent.name == "maru"; });
+  });
+  const auto first = a.ask("begun");
+  a.say({"some "});
+  const auto second = a.ask("waits");
+  taken_out = true;
+  a.w.restart();
+  a.come_back();
+  a.w.advance(60'000);
+  for (const auto& answer : {first, second}) {
+    CHECK(a.end(answer)["kind"] == "answer_failed");
+    CHECK(a.end(answer)["reason"]["code"] == "no_such_agent");
+  }
+  REQUIRE(a.w.dead().size() == 2);
+  for (const auto& letter : a.w.dead())
+    CHECK(letter.reason == "refused");
+
+  taken_out = false;
+  a.w.restart();
+  a.come_back();
+  const auto how = std::get<api::treated>(a.w.operate(api::treat_all_dead{api::dead_act::requeue, {}, {}}));
+  CHECK(how.done == 2);
+  a.answer("after all");
+  a.answer("and this");
+  CHECK(a.d->events("answer").size() == 2);
+  CHECK(a.w.dead().empty());
+  CHECK(a.w.violations().empty());
+}

@@ -185,7 +185,7 @@ TEST_CASE("requests are counted by route and class of status, whatever they name
   CHECK(got.value(R"(maru_connections_accepted_total{kind="http"})") == 9);
   CHECK(got.value(R"(maru_received_bytes_total{kind="http"})") > 300);
   CHECK(got.value(R"(maru_sent_bytes_total{kind="http"})") > 300);
-  CHECK(rig.scrape().body.find("such") == std::string::npos);
+  CHECK(rig.scrape().body.find("thing") == std::string::npos);
 }
 
 TEST_CASE("open connections are counted by kind, and what waits for them", "[net][metrics]") {
