@@ -122,6 +122,9 @@ int show_mailbox(const config::settings& settings, const mailbox_order& order) {
         print_fields(letter);
       return;
     }
+    if (!order.what.starts_with("agent/") && !order.what.starts_with("room/"))
+      throw trouble{"'" + order.what +
+                    "' is neither a mailbox nor an id; `maru mailbox list` and `dead` show them"};
     const auto path = mailboxes_path + "/entries" + first_page() + "&mailbox=" + in_query(order.what);
     print_all(order.json, [&](const auto& tell) { at.each(path, "entries", tell); }, print_entry);
   });

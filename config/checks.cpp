@@ -33,6 +33,9 @@ void check_provider(const provider_settings& p, std::size_t index, report& probl
   if (p.backoff_first_ms > p.backoff_most_ms)
     problems.add(path + ".backoff_first_ms", "is more than backoff_most_ms",
                  "at most " + std::to_string(p.backoff_most_ms));
+  if (p.rest_first_ms > p.rest_most_ms)
+    problems.add(path + ".rest_first_ms", "is more than rest_most_ms",
+                 "at most " + std::to_string(p.rest_most_ms));
 }
 
 std::string names_of(const std::vector<provider_settings>& all) {

@@ -316,6 +316,8 @@ result<api::schedule_message> decode_schedule(const uuid& room, std::string_view
     if (!out.at || *out.at <= 0)
       from.refuse("at", "a time like \"2026-01-31T09:00:00Z\", in UTC or with its offset");
     if (from.has("cron") || from.has("zone")) from.refuse("at", "absent where cron and zone are given");
+  } else if (!from.has("cron") && !from.has("zone")) {
+    from.refuse("at", "a time like \"2026-01-31T09:00:00Z\"; or cron and zone, to send it again and again");
   } else {
     out.cron = from.bytes("cron", {1, limits::cron_chars});
     out.zone = from.bytes("zone", {1, limits::zone_chars});

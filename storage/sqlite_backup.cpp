@@ -31,17 +31,20 @@ std::uint64_t count_of(connection& db, sql what) {
 // Reads all of it: nobody wants to learn of a broken copy on the day it is needed. `shown` is its name
 // outside.
 backup_facts looked_over(const fs::path& file, const fs::path& shown) {
-  connection db(file, connection::mode::read);
-  const auto whole = [&] {
-    if (!is_ours(db) || count_of(db, "SELECT count(*) FROM leases") != shard_count) return false;
-    auto q = db.run("PRAGMA quick_check(1)");
-    return q.next() && q.bytes(0) == "ok";
-  };
-  if (!whole())
+  const auto refuse_copy = [&] {
     throw open_error{shown.string() + " is no database of maru, or a damaged one; use another copy"};
-  check_version(db);
-  return {fs::file_size(file), count_of(db, "SELECT count(*) FROM accounts"),
-          count_of(db, "SELECT count(*) FROM rooms"), count_of(db, "SELECT count(*) FROM events")};
+  };
+  try {
+    connection db(file, connection::mode::read);
+    if (!is_ours(db) || count_of(db, "SELECT count(*) FROM leases") != shard_count) refuse_copy();
+    if (auto q = db.run("PRAGMA quick_check(1)"); !q.next() || q.bytes(0) != "ok") refuse_copy();
+    check_version(db);
+    return {fs::file_size(file), count_of(db, "SELECT count(*) FROM accounts"),
+            count_of(db, "SELECT count(*) FROM rooms"), count_of(db, "SELECT count(*) FROM events")};
+  } catch (const error& e) {
+    if (e.corrupt()) refuse_copy();
+    throw;
+  }
 }
 
 // What a killed server left in the log goes into the file, so that it is whole without: the log would be
@@ -87,6 +90,8 @@ backup_facts back_up(const fs::path& database, const fs::path& to) {
 
 restored restore(const fs::path& database, const fs::path& from, std::int64_t now_ms) {
   return explained("cannot restore from", from, [&]() -> restored {
+    if (fs::exists(from) && !fs::is_regular_file(from))
+      throw open_error{from.string() + " is no file; name a copy that `maru backup` made"};
     if (fs::exists(log_of(from)))
       throw open_error{from.string() + " is a database in use, not a copy; make one with `maru backup`"};
     const file_lock lock(database, file_lock::use::replace);
@@ -96,6 +101,7 @@ restored restore(const fs::path& database, const fs::path& from, std::int64_t no
     out.facts = looked_over(copy.path(), from);
     const auto kept = name_beside(lock.database(), ".before-restore-", now_ms);
     replace(copy, lock.database(), kept);
+    lock.remember();
     if (fs::exists(kept)) out.kept = kept;
     return out;
   });

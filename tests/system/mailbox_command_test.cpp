@@ -139,6 +139,7 @@ TEST_CASE("what cannot be done to dead letters is said, and wrong usage ends wit
     CAPTURE(wrong);
     CHECK(e.mailbox_command(wrong).status == 2);
   }
+  CHECK(has(e.mailbox_command({"show", "nonsense"}).err, "neither a mailbox nor an id"));
   CHECK(e.told({"dead"}).size() == 1);
   const auto nobody = e.mailbox_command({"purge", "01890a5d-ac96-774b-bcce-b302099a8057"});
   CHECK(nobody.status == 1);

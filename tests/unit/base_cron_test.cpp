@@ -61,6 +61,10 @@ TEST_CASE("lists, ranges, steps and names", "[base][cron]") {
   CHECK(next("5,35 0 1 jan,Jul *", "2026-03-02T08:00:00Z") == "2026-07-01T00:05:00Z");
   CHECK(next("10-50/20 6 * * *", "2026-03-02T06:10:00Z") == "2026-03-02T06:30:00Z");
   CHECK(next("40/10 6 * * *", "2026-03-02T06:40:00Z") == "2026-03-02T06:50:00Z");
+  // A step beyond all leaves the first alone, however big it is.
+  for (const auto* step : {"100", "4294967295", "4294967294"})
+    CHECK(series("0 5-10/" + std::string(step) + " * * *", "2026-03-02T00:00:00Z", "UTC", 2) ==
+          series("0 5 * * *", "2026-03-02T00:00:00Z", "UTC", 2));
   CHECK(next("  0   9  *  *  *  ", "2026-03-02T08:00:00Z") == "2026-03-02T09:00:00Z");
 }
 
@@ -133,7 +137,7 @@ TEST_CASE("what is no crontab line, or no zone, is refused with what is wrong", 
     CHECK(c.error().why == code::invalid_field);
     CHECK(c.error().detail.starts_with("cron: "));
   }
-  for (const auto* zone : {"", "Seoul", "Asia/Nowhere", "../../etc/passwd"}) {
+  for (const auto* zone : {"", "Seoul", "Asia/Nowhere", "localtime", "../../etc/passwd"}) {
     CAPTURE(zone);
     const auto c = cron::parse("* * * * *", zone);
     REQUIRE_FALSE(c);

@@ -266,6 +266,8 @@ TEST_CASE("a provider has a kind, an address it needs, and waits that grow", "[c
   CHECK(only(read(agent + "[[provider]]\nname='p'\nkind='openai'\nurl='ftp://x'")).path == "provider.p.url");
   CHECK(only(read(agent + "[[provider]]\nname='p'\nkind='demo'\nbackoff_most_ms=100")).path ==
         "provider.p.backoff_first_ms");
+  CHECK(only(read(agent + "[[provider]]\nname='p'\nkind='demo'\nrest_most_ms=100")).path ==
+        "provider.p.rest_first_ms");
 }
 
 TEST_CASE("intensities are read by subtree, and what rests is not to be taken for stuck", "[config]") {

@@ -233,6 +233,8 @@ TEST_CASE("what is scheduled has a time, or a crontab line and its zone", "[net]
     CAPTURE(bad);
     CHECK(decoded(bad).error().why == code::invalid_field);
   }
+  for (const auto* neither : {"", R"(,"at":null)"})
+    CHECK(decoded(neither).error().detail.starts_with("at "));
   const auto of = [&](std::size_t cron, std::size_t zone) {
     return bool(
         decoded(R"(,"cron":")" + std::string(cron, '1') + R"(","zone":")" + std::string(zone, 'a') + "\""));

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <thread>
 
+#include <sys/stat.h>
+
 #include "storage/sqlite_statement.hpp"
 #include "tests/unit/storage_kit.hpp"
 
@@ -144,13 +146,18 @@ TEST_CASE("what is no whole copy is refused, and what is there stays") {
     return why_not([&] { restore(b.folder().url(), copy, some_time); });
   };
   CHECK_FALSE(refused("").empty());
-  CHECK_FALSE(refused("this is a letter").empty());
-  CHECK_FALSE(refused(whole.substr(0, whole.size() / 2)).empty());
+  // It is the copy that is no good, not what is there.
+  const std::string advice = copy.string() + " is no database of maru, or a damaged one; use another copy";
+  CHECK(refused("this is a letter") == advice);
+  CHECK(refused(whole.substr(0, whole.size() / 2)) == advice);
   auto damaged = whole;
   for (auto at = damaged.size() / 2; at < damaged.size() / 2 + 5000; ++at)
     damaged[at] = 'x';
   CHECK_FALSE(refused(damaged).empty());
   CHECK_FALSE(why_not([&] { restore(b.folder().url(), copy.string() + ".none", some_time); }).empty());
+  const auto pipe = aside.file().parent_path() / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0); // nobody would ever write to it
+  CHECK(why_not([&] { restore(b.folder().url(), pipe, some_time); }).find("is no file") != std::string::npos);
   CHECK(files_in(b.folder().file().parent_path()) == before);
   b.reopen();
   CHECK(head(b) == 200);
