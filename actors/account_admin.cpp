@@ -78,7 +78,7 @@ void accounts_state::change_user(ask_id ask, const person& by, const api::change
 }
 
 void accounts_state::new_secret(ask_id ask, const person& by, const api::change_user& in,
-                                storage::account_row old, const turn_ptr& mine) {
+                                const storage::account_row& old, const turn_ptr& mine) {
   on_pool(
       ask, [password = *in.new_password, cost = cost()] { return hash_password(password, cost); },
       [this, ask, by, in, old, mine](const std::optional<std::string>& hash) {

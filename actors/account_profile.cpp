@@ -192,7 +192,7 @@ void accounts_state::save_profile(ask_id ask, const storage::account_row& row, c
 }
 
 // Sockets that are open bring the old name; whoever lives is told before the reply.
-void accounts_state::tell_name(const storage::account_row& row, std::function<void()> then) {
+void accounts_state::tell_name(const storage::account_row& row, const std::function<void()>& then) {
   if (!svc->directory) return then();
   self->request(svc->directory, caf::infinite, user_atom::value, row.id)
       .then(
@@ -227,7 +227,7 @@ void accounts_state::change_password(ask_id ask, const uuid& family, const api::
 // They are revoked on disk; here they are found, so that their access tokens and connections end, too.
 // If they cannot be found, the actor starts again, and with that from what is on disk.
 void accounts_state::end_families(const uuid& user, const uuid& keep, std::int64_t at, std::uint32_t attempt,
-                                  std::function<void()> then) {
+                                  const std::function<void()>& then) {
   read([at](storage::reader& from) { return from.families_revoked_since(at); },
        [this, user, keep, then](const std::vector<storage::family_row>& families) {
          for (const auto& f : families)

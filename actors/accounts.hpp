@@ -166,14 +166,14 @@ struct accounts_state {
   void change_password(ask_id ask, const uuid& family, const api::change_me& in, storage::account_row row,
                        const turn_ptr& mine);
   void save_profile(ask_id ask, const storage::account_row& row, const turn_ptr& mine);
-  void tell_name(const storage::account_row& row, std::function<void()> then);
+  void tell_name(const storage::account_row& row, const std::function<void()>& then);
   void end_families(const uuid& user, const uuid& keep, std::int64_t at, std::uint32_t attempt,
-                    std::function<void()> then);
+                    const std::function<void()>& then);
 
   // account_admin.cpp: what administrators do with accounts of others
   void add_user(ask_id ask, const person& by, const api::add_user& in);
   void change_user(ask_id ask, const person& by, const api::change_user& in);
-  void new_secret(ask_id ask, const person& by, const api::change_user& in, storage::account_row old,
+  void new_secret(ask_id ask, const person& by, const api::change_user& in, const storage::account_row& old,
                   const turn_ptr& mine);
   void save_user(ask_id ask, const person& by, const api::change_user& in, const storage::account_row& old,
                  storage::account_row row, const turn_ptr& mine);
