@@ -10,6 +10,7 @@
 #include "actors/common.hpp"
 #include "actors/event_data.hpp"
 #include "actors/room.hpp"
+#include "base/cron.hpp"
 #include "config/limits.hpp"
 
 namespace maru::actors {
@@ -22,6 +23,8 @@ due_entry look_up(storage::reader& from, storage::mailbox_entry entry, std::int6
     out.author = from.account(*entry.owner);
     out.waiting = from.unfinished_of(*entry.owner);
   }
+  // A time zone may be gone with an update of the machine.
+  if (out.what && !out.what->cron.empty() && !cron::parse(out.what->cron, out.what->zone)) out.what.reset();
   if (out.what) out.next = next_turn(*out.what, now);
   out.entry = std::move(entry);
   return out;

@@ -60,10 +60,12 @@ bool close_up(const fs::path& database) {
                    "; nothing was changed, end that one first"};
 }
 
-void replace(draft& copy, const fs::path& database, const fs::path& kept) {
+void replace(draft& copy, const file_lock& lock, const fs::path& kept) {
+  const auto& database = lock.database();
   copy.sync();
   const bool empty = fs::file_size(database) == 0; // nothing was ever in it, or it was cut
-  const bool whole = !empty && objection_to_log(database).empty() && close_up(database);
+  const bool whole =
+      !empty && !lock.was_condemned() && objection_to_log(database).empty() && close_up(database);
   if (!whole && fs::exists(log_of(database))) fs::rename(log_of(database), log_of(kept));
   fs::remove(log_of(database));
   fs::remove(database.string() + "-shm");
@@ -75,13 +77,29 @@ void replace(draft& copy, const fs::path& database, const fs::path& kept) {
 
 } // namespace
 
+namespace {
+
+// What no server starts on is not to be taken for a backup. While one runs, it looks after that.
+void refuse_unfit(const fs::path& database) {
+  try {
+    const file_lock lock(database);
+  } catch (const open_error& e) {
+    if (e.held_by == 0) throw;
+  }
+}
+
+} // namespace
+
 backup_facts back_up(const fs::path& database, const fs::path& to) {
   return explained("cannot back up to", to, [&] {
     if (!fs::exists(database)) throw open_error{"there is no database at " + database.string()};
     const auto target = fs::absolute(to);
     if (fs::exists(target)) throw open_error{target.string() + " is there already; name a new file"};
+    refuse_unfit(database);
     draft copy(target);
-    connection(database, connection::mode::write).copy_to(copy.path());
+    connection from(database, connection::mode::write);
+    from.leave_log();
+    from.copy_to(copy.path());
     auto facts = looked_over(copy.path(), database);
     copy.keep_as(target);
     return facts;
@@ -100,7 +118,7 @@ restored restore(const fs::path& database, const fs::path& from, std::int64_t no
     restored out;
     out.facts = looked_over(copy.path(), from);
     const auto kept = name_beside(lock.database(), ".before-restore-", now_ms);
-    replace(copy, lock.database(), kept);
+    replace(copy, lock, kept);
     lock.remember();
     if (fs::exists(kept)) out.kept = kept;
     return out;

@@ -54,14 +54,13 @@ std::string text_of(int lock) {
   return out;
 }
 
-// For messages and for the guard only: the lock is what counts, so a failure here is none.
-void write_text(int lock, bool marked, bool is_condemned = false) {
+// The lock is what counts: without the text there are fewer guards and no more.
+bool write_text(int lock, bool marked, bool is_condemned = false) {
   auto text = std::to_string(::getpid()) + "\n";
   if (marked) text.append(mark).append("\n");
   if (is_condemned) text.append(condemned).append("\n");
-  if (::pwrite(lock, text.data(), text.size(), 0) < 0 ||
-      ::ftruncate(lock, static_cast<off_t>(text.size())) != 0)
-    return;
+  const auto size = static_cast<ssize_t>(text.size());
+  return ::pwrite(lock, text.data(), text.size(), 0) == size && ::ftruncate(lock, size) == 0;
 }
 
 [[noreturn]] void refuse_second(const std::filesystem::path& database, int lock) {
@@ -123,12 +122,12 @@ file_lock::file_lock(const std::filesystem::path& database, use what) {
   try {
     const auto text = text_of(lock_);
     const bool marked = text.find(mark) != std::string::npos;
-    const bool is_condemned = text.find(condemned) != std::string::npos;
+    was_condemned_ = text.find(condemned) != std::string::npos;
     if (what == use::open) {
       refuse_lost(database_, marked);
-      if (is_condemned) throw open_error{explain_cut(database_)};
+      if (was_condemned_) throw open_error{explain_cut(database_)};
     }
-    write_text(lock_, marked, is_condemned);
+    write_text(lock_, marked, was_condemned_);
     make_file(database_);
   } catch (...) {
     ::close(lock_);
@@ -141,7 +140,10 @@ file_lock::~file_lock() { ::close(lock_); }
 
 void file_lock::remember() const { write_text(lock_, true); }
 
-void file_lock::condemn() const { write_text(lock_, true, true); }
+void file_lock::condemn() const {
+  if (!write_text(lock_, true, true) || ::fsync(lock_) != 0)
+    refuse("cannot write", lock_of(database_), errno);
+}
 
 void file_lock::leave_mark() const {
   make_folder(database_.parent_path());
@@ -182,7 +184,7 @@ bool name_watch::is_cut() const {
     const auto least = in_.log_bytes();
     return size_of(log_) < least;
   };
-  return shorter() && shorter();
+  return shorter() && shorter(); // NOLINT(misc-redundant-expression)
 }
 
 std::filesystem::path name_watch::now_at() const {

@@ -31,14 +31,16 @@ public:
 
   // The lock file says from here on that there is a database, and that it may be used.
   void remember() const;
-  // The lock file says that it may not: something of it is lost that was acknowledged.
+  // The lock file says that it may not: something of it is lost that was acknowledged. Throws open_error.
   void condemn() const;
+  [[nodiscard]] bool was_condemned() const { return was_condemned_; } // when it was locked
   // The same where the folder has been moved away: what starts there must not begin anew.
   void leave_mark() const;
 
 private:
   std::filesystem::path database_;
   int lock_ = -1;
+  bool was_condemned_ = false;
 };
 
 // What is to be done about a log_cut.

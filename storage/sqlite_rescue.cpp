@@ -33,9 +33,11 @@ void put_aside(const fs::path& log, std::int64_t now_ms) {
 
 } // namespace
 
-std::string rescue(connection& db, const file_lock& lock, const name_watch& names, std::int64_t now_ms) {
+std::optional<std::string> rescue(connection& db, const file_lock& lock, const name_watch& names,
+                                  std::int64_t now_ms) {
   const auto& database = lock.database();
   const auto state = names.look();
+  if (state == name_watch::state::there) return std::nullopt;
   if (state == name_watch::state::log_cut) {
     // What is left of the log must not be moved: it may stand before what has been moved already.
     db.leave_log();

@@ -189,7 +189,6 @@ void connection::configure(mode how) {
          "PRAGMA cache_size = -" +
          std::to_string(limits::database_cache_kib) + ";");
   script(how == mode::read ? "PRAGMA query_only = ON" : "PRAGMA synchronous = FULL");
-  if (how == mode::read) leave_log();
 }
 
 void connection::use_log() {

@@ -53,7 +53,7 @@ std::deque<connection> sqlite_store::open_readers() {
   lock_.remember();
   std::deque<connection> out;
   for (std::uint32_t i = 0; i < std::max(options_.readers, 1U); ++i)
-    out.emplace_back(lock_.database(), connection::mode::read);
+    out.emplace_back(lock_.database(), connection::mode::read).leave_log();
   return out;
 }
 
@@ -163,6 +163,8 @@ void sqlite_store::run_group(std::vector<waiting_step> group) {
   auto results = commit(group);
   if (const auto lost = secure_files()) // before anybody is told
     results.assign(group.size(), outcome{failure::fatal, *lost, std::nullopt});
+  else if (fatal_) // a reader has met it first
+    results.assign(group.size(), outcome{failure::fatal, "the store has failed", std::nullopt});
   if (results.front().why == failure::fatal) end_for(results.front().detail);
   account_for(group, results);
   count_group(group, results);
@@ -176,7 +178,7 @@ void sqlite_store::run_group(std::vector<waiting_step> group) {
     const std::lock_guard guard(writing_);
     ended = writer_.tidy();
   }
-  if (ended) end_for(*ended);
+  if (ended) end_for(cause_of(*ended));
 }
 
 // Nothing while the files are where they should be. Else what they hold is safe once this returns, which may
@@ -200,7 +202,7 @@ std::optional<std::string> sqlite_store::secure_files() {
       counters_.writes_fail = true;
     }
     if (told != why)
-      spdlog::critical("the database was removed or moved while it was open, and cannot be saved "
+      spdlog::critical("the database was removed, moved or cut while it was open, and cannot be saved "
                        "yet; do not end this process: {}",
                        why);
     told = why;
@@ -208,6 +210,18 @@ std::optional<std::string> sqlite_store::secure_files() {
     const bool ends =
         steps_changed_.wait_for(guard, watch_every, [this] { return steps_stage_ != stage::open; });
     if (ends || options_.threads == threading::manual) return why;
+  }
+}
+
+// What is damaged may be so because the log was cut: then that is what to say, and what the next start has to
+// know.
+std::string sqlite_store::cause_of(const std::string& damage) {
+  if (names_.look() != name_watch::state::log_cut) return damage;
+  try {
+    const std::lock_guard guard(writing_);
+    return rescue(write_connection_, lock_, names_, system_clock().unix_ms()).value_or(damage);
+  } catch (const open_error& e) {
+    return damage + "; " + e.detail;
   }
 }
 
@@ -308,7 +322,7 @@ void sqlite_store::run_read(connection& db, const waiting_read& what) {
       return fail(what, std::string(word(why)));
   auto result = read_snapshot(db, what.job);
   options_.counts->observe(metric::store_read_seconds, what.since.seconds());
-  if (result.corrupt) end_for(secure_files().value_or(*result.failed));
+  if (result.corrupt) end_for(cause_of(*result.failed));
   if (result.failed) fail(what, std::move(*result.failed));
 }
 

@@ -61,6 +61,7 @@ private:
   void fail(const waiting_read& what, std::string why) const;
   void end_for(const std::string& why);
   std::optional<std::string> secure_files();
+  std::string cause_of(const std::string& damage);
 
   const open_options options_;
   file_lock lock_;

@@ -43,6 +43,11 @@ struct open_house {
   talker ann;
 };
 
+std::string bytes_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 } // namespace
 
 TEST_CASE(
@@ -90,11 +95,30 @@ TEST_CASE("into a log that was cut under the server nothing is acknowledged, and
     o.h.server.begin_start(); // as a service manager does
     o.check_ended();
   }
+  const auto database = bytes_of(o.file()), rest = bytes_of(log);
+  const auto another =
+      run({MARU_BINARY, "backup", o.file("another").string(), "--set", "server.data=" + o.folder().string()});
+  CHECK(another.status == 1);
+  CHECK(another.err.find(said) != std::string::npos);
+  CHECK((bytes_of(o.file()) == database && bytes_of(log) == rest));
   SECTION("a backup is restored") {
+    const auto none =
+        run({MARU_BINARY, "restore", o.file("none").string(), "--set", "server.data=" + o.folder().string()});
+    CHECK(none.status == 1);
+    o.h.server.begin_start();
+    o.check_ended();
     const auto put =
         run({MARU_BINARY, "restore", o.file("copy").string(), "--set", "server.data=" + o.folder().string()});
     CAPTURE(put.err);
     REQUIRE(put.status == 0);
+    std::size_t kept = 0;
+    for (const auto& f : fs::directory_iterator(o.folder())) {
+      if (f.path().filename().string().find(".before-restore-") == std::string::npos) continue;
+      const bool is_log = f.path().string().ends_with("-wal");
+      CHECK(bytes_of(f.path()) == (is_log ? rest : database));
+      ++kept;
+    }
+    CHECK(kept == 2);
     o.check_goes_on();
   }
   SECTION("it goes on with what is left") {

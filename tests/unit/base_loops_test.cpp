@@ -19,11 +19,17 @@ struct always_ready {
   explicit always_ready(loop& on) : on(on) { again(); }
   void again() {
     asio::post(on.io(), [this] {
-      if (!over) again();
+      if (!over) return again();
+      ended.set_value();
     });
+  }
+  void end() {
+    over = true;
+    ended.get_future().wait();
   }
   loop& on;
   std::atomic<bool> over{false};
+  std::promise<void> ended;
 };
 
 } // namespace
@@ -74,7 +80,7 @@ TEST_CASE("a socket that is always ready leaves what was put off its turn", "[ba
   std::promise<void> done;
   asio::post(one.io(), [&] { one.defer([&] { done.set_value(); }); });
   CHECK(done.get_future().wait_for(long_enough) == std::future_status::ready);
-  greedy.over = true;
+  greedy.end();
 }
 
 TEST_CASE("no call to wake is missed, whether sleep has begun or is about to", "[base][loops]") {

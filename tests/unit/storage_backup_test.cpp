@@ -96,6 +96,21 @@ TEST_CASE("restoring where nothing was leaves one database, and nothing beside i
   CHECK(files_in(empty.file().parent_path()) == std::vector<std::string>{"maru.db", "maru.db.lock"});
 }
 
+TEST_CASE(
+    "a database that was closed in order is as good as a copy, and nothing is left beside what it becomes") {
+  temp_folder from, to;
+  {
+    bench b;
+    fill(b, 1, 10);
+    const auto file = b.folder().file();
+    b.close();
+    fs::copy_file(file, from.file());
+  }
+  restore(to.url(), from.file(), some_time);
+  for (const auto& f : fs::directory_iterator(to.file().parent_path()))
+    CHECK(f.path().filename().string().find(".partial-") == std::string::npos);
+}
+
 TEST_CASE("what was there before is kept beside, with what was in its log") {
   bench b;
   temp_folder aside;

@@ -2,6 +2,8 @@
 
 #include "storage/sqlite_log_check.hpp"
 
+#include "storage/backup.hpp"
+
 #include <fstream>
 
 #include "tests/unit/storage_kit.hpp"
@@ -94,7 +96,20 @@ TEST_CASE("a log whose beginning is blank is refused when commits that were ackn
   }
   CHECK(left.refused());
   CHECK_FALSE(left.found());
+  CHECK_THROWS_AS(back_up(left.folder.url(), left.folder.file().string() + ".copy"), open_error);
+  CHECK(left.refused());
   CHECK(fs::file_size(left.log()) == size);
+}
+
+TEST_CASE("a copy of what a kill left is whole, and leaves it as it is") {
+  const left_by_a_kill left;
+  const auto size = fs::file_size(left.log());
+  const auto copy = left.folder.file().string() + ".copy";
+  back_up(left.folder.url(), copy);
+  CHECK(fs::file_size(left.log()) == size);
+  fs::rename(copy, left.folder.file());
+  fs::remove(left.log());
+  CHECK(left.found() == commits);
 }
 
 TEST_CASE(
