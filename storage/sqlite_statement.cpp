@@ -197,6 +197,7 @@ void connection::use_log() {
     if (!q.next() || q.bytes(0) != "wal")
       throw error{SQLITE_CANTOPEN, 0, "this file system cannot hold a write-ahead log"};
   }
+  run("SELECT count(*) FROM sqlite_master").next(); // opens it: log_bytes() is asked before anything is read
   script("PRAGMA journal_size_limit = " + std::to_string(limits::database_log_kept_bytes));
   // Takes the place of the automatic checkpoint, whose failures nobody would hear of.
   sqlite3_wal_hook(
