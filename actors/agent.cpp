@@ -123,7 +123,7 @@ void agent_state::next() {
   queue.pop_front();
   ++busy;
   take(std::move(q));
-  if (work->q.failures >= limits::poison_failures) return bury(burial::poison, word(burial::poison));
+  if (work->q.failures >= limits::poison_failures) return bury(burial::poison);
   if (const auto ms = wait_before()) return wake_in(ms, agent_wake::take_up);
   take_up();
 }

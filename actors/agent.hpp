@@ -139,6 +139,7 @@ struct agent_state {
 
   // agent_work.cpp: one answer
   void count(const queued_question& q);
+  void bury(burial why) { bury(why, word(why)); }
   void bury(burial why, std::string_view reason);
   void give_up(const queued_question& q, burial why);
   void take_up();

@@ -63,7 +63,7 @@ std::uint32_t agent_state::wait_before() const {
 
 void agent_state::take_up() {
   svc->reach("agent.begin");
-  if (is_over(work->q)) return bury(burial::expired, word(burial::expired));
+  if (is_over(work->q)) return bury(burial::expired);
   if (settings.name.empty()) {
     spdlog::warn("room {}: agent {} is not in the configuration any more: its question {} becomes a dead "
                  "letter, to be requeued once it is there again",

@@ -18,7 +18,7 @@ const refusal no_room{code::not_found, "there is no such room for you"};
 const refusal not_scheduled{code::not_found,
                             "nothing of this id is scheduled here: it was delivered, dropped, or never was"};
 
-refusal quota(const std::string& detail) { return {code::quota_exceeded, detail}; }
+refusal quota(const std::string& detail) { return {code::quota_exceeded, detail, limits::retry_after_ms}; }
 
 } // namespace
 

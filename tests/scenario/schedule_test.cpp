@@ -2,6 +2,7 @@
 
 #include "actors/common.hpp"
 #include "config/limits.hpp"
+#include "storage/sqlite_statement.hpp"
 #include "tests/support/asking.hpp"
 
 using namespace maru;
@@ -421,6 +422,25 @@ TEST_CASE("what is scheduled has a bound for each room and each person", "[scena
   a.drop(a.listed().front().id);
   std::get<api::posted>(a.w.call(others[2], a.once("x", hour_ms)));
   CHECK(a.w.entries(a.room).size() == limits::scheduled_per_room);
+}
+
+TEST_CASE("a message in a time zone that is not there any more is not sent, and the room is told",
+          "[scenario][schedule]") {
+  scheduling a;
+  a.keep(a.repeated("text", "0 * * * *", "Asia/Seoul"));
+  a.w.fall();
+  storage::sqlite::connection(a.w.database(), storage::sqlite::connection::mode::write)
+      .script("UPDATE entries SET body = replace(body, 'Asia/Seoul', 'Asia/Atlantis')");
+  a.w.rise();
+  REQUIRE(a.w.entries(a.room).at(0).body.find("Atlantis") != std::string::npos);
+  a.skip_to(a.now() + hour_ms);
+  a.w.restart();
+  a.w.advance(3 * second_ms);
+  CHECK(a.messages().empty());
+  REQUIRE(a.messages("system").size() == 1);
+  CHECK(a.messages("system")[0]["reason"]["code"] == "unreadable");
+  REQUIRE(a.w.dead().size() == 1);
+  CHECK(a.w.dead()[0].reason == "refused");
 }
 
 TEST_CASE("whom a scheduled message speaks for has not read what came before it", "[scenario][schedule]") {
