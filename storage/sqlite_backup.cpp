@@ -75,10 +75,6 @@ void replace(draft& copy, const file_lock& lock, const fs::path& kept) {
     copy.replace(database, kept);
 }
 
-} // namespace
-
-namespace {
-
 // What no server starts on is not to be taken for a backup. While one runs, it looks after that.
 void refuse_unfit(const fs::path& database) {
   try {

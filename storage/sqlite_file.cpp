@@ -27,6 +27,8 @@ constexpr ::mode_t owner_only = 0600; // it holds password hashes and signing ke
 constexpr std::string_view mark =
     "There is a database beside this file; without it maru does not begin anew.";
 
+constexpr std::size_t lock_text_bytes = 512; // all that is ever written there
+
 constexpr std::string_view condemned = "Its log was cut while it was open: commits are lost. Restore a "
                                        "backup, or remove this file to go on without.";
 
@@ -49,12 +51,12 @@ void make_file(const std::filesystem::path& file) {
 }
 
 std::string text_of(int lock) {
-  std::string out(512, '\0');
+  std::string out(lock_text_bytes, '\0');
   out.resize(static_cast<std::size_t>(std::max<ssize_t>(::pread(lock, out.data(), out.size(), 0), 0)));
   return out;
 }
 
-// The lock is what counts: without the text there are fewer guards and no more.
+// False: the lock holds all the same, and what the text guards against is not guarded against.
 bool write_text(int lock, bool marked, bool is_condemned = false) {
   auto text = std::to_string(::getpid()) + "\n";
   if (marked) text.append(mark).append("\n");
@@ -104,8 +106,7 @@ void refuse_lost(const std::filesystem::path& database, bool marked) {
 std::string explain_cut(const std::filesystem::path& database) {
   return "the log " + log_of(database).string() +
          " was cut while the database was open, and commits that were acknowledged are lost. Restore a "
-         "backup with "
-         "`maru restore`, which keeps both files; or remove " +
+         "backup with `maru restore`, which keeps both files; or remove " +
          lock_of(database).string() + " to start with what is left, which may not fit together";
 }
 

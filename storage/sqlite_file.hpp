@@ -31,11 +31,11 @@ public:
 
   // The lock file says from here on that there is a database, and that it may be used.
   void remember() const;
-  // The lock file says that it may not: something of it is lost that was acknowledged. Throws open_error.
-  void condemn() const;
-  [[nodiscard]] bool was_condemned() const { return was_condemned_; } // when it was locked
   // The same where the folder has been moved away: what starts there must not begin anew.
   void leave_mark() const;
+  // The lock file says from here on that it may not: what was acknowledged is lost. Throws open_error.
+  void condemn() const;
+  [[nodiscard]] bool was_condemned() const { return was_condemned_; } // when it was locked
 
 private:
   std::filesystem::path database_;
@@ -43,7 +43,7 @@ private:
   bool was_condemned_ = false;
 };
 
-// What is to be done about a log_cut.
+// What there is to do about a log that was cut.
 std::string explain_cut(const std::filesystem::path& database);
 
 // Tells when the open database, or its log, is not what its name leads to any more: what is committed then

@@ -13,8 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The layout is SQLite's, for ever: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
-constexpr std::size_t head_bytes = 32, frame_head_bytes = 24, summed_of_frame_head = 8;
+constexpr std::size_t summed_of_frame_head = 8;
 constexpr std::uint32_t magic = 0x377f0682; // the last bit: words are summed most significant byte first
 
 std::uint32_t word_at(const char* at, bool big = true) {
@@ -41,7 +40,7 @@ sum sum_at(const char* at) { return {word_at(at), word_at(at + 4)}; }
 class frames {
 public:
   explicit frames(const fs::path& log) : in_(log, std::ios::binary) {
-    std::array<char, head_bytes> head{};
+    std::array<char, log_head_bytes> head{};
     in_.read(head.data(), head.size());
     const std::string_view bytes(head.data(), head.size());
     blank_ = !in_ || zero(bytes);
@@ -49,7 +48,7 @@ public:
     before_.add(bytes.substr(0, 24), big_);
     good_ = (word_at(bytes.data()) & ~1U) == magic && before_ == sum_at(bytes.data() + 24);
     salt_ = bytes.substr(16, 8);
-    frame_.resize(frame_head_bytes +
+    frame_.resize(log_frame_head_bytes +
                   (blank_ ? page_bytes : std::min(word_at(bytes.data() + 8), largest_page)));
   }
 
@@ -63,7 +62,7 @@ public:
     // Each frame sums up all before it: the sum that stands in the one before is enough to tell.
     auto so_far = before_;
     so_far.add(std::string_view(frame_).substr(0, summed_of_frame_head), big_);
-    so_far.add(std::string_view(frame_).substr(frame_head_bytes), big_);
+    so_far.add(std::string_view(frame_).substr(log_frame_head_bytes), big_);
     before_ = sum_at(frame_.data() + 16);
     whole_ = ours_ && so_far == before_;
     return true;

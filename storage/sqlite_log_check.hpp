@@ -10,9 +10,11 @@
 
 namespace maru::storage::sqlite {
 
-// Of a log with so many frames.
+// The layout is SQLite's, for ever: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+inline constexpr std::size_t log_head_bytes = 32, log_frame_head_bytes = 24;
+
 constexpr std::uint64_t log_size(std::uint64_t frames, std::uint64_t page) {
-  return frames == 0 ? 0 : 32 + frames * (24 + page);
+  return frames == 0 ? 0 : log_head_bytes + frames * (log_frame_head_bytes + page);
 }
 
 std::filesystem::path log_of(const std::filesystem::path& database);

@@ -222,6 +222,8 @@ std::string sqlite_store::cause_of(const std::string& damage) {
     return rescue(write_connection_, lock_, names_, system_clock().unix_ms()).value_or(damage);
   } catch (const open_error& e) {
     return damage + "; " + e.detail;
+  } catch (const std::exception& e) {
+    return damage + "; " + e.what();
   }
 }
 
