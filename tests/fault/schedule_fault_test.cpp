@@ -2,6 +2,7 @@
 // answer ends once, and nothing stays behind.
 
 #include "actors/common.hpp"
+#include "tests/fault/failing.hpp"
 #include "tests/support/asking.hpp"
 
 using namespace maru;
@@ -69,26 +70,12 @@ private:
 // Fails the operation `k`, and whatever is asked within `ms` after it. False: there is none.
 bool fail_at(bool repeated, std::size_t k, failure acted, std::int64_t ms) {
   delivery d(repeated);
-  std::size_t asked = 0;
-  std::int64_t since = 0;
-  bool failed = false;
-  std::string at;
-  d.a.w.store_fault = [&](std::string_view operation) {
-    if (acted == failure::full && operation == "read") return failure::none; // still read
-    const auto now = d.a.w.rig().time().steady_ms();
-    if (!failed && ++asked == k) {
-      failed = true;
-      since = now;
-      at = operation;
-      return acted;
-    }
-    return failed && now - since < ms ? acted : failure::none;
-  };
+  const failing fault(d.a.w, acted, k, ms);
   d.go();
-  INFO(storage::word(acted) << " for " << ms << " ms at operation " << k << ", " << at);
+  INFO(storage::word(acted) << " for " << ms << " ms at operation " << k << ", " << fault.at());
   d.a.w.store_fault = nullptr;
   d.check();
-  return failed;
+  return fault.met();
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/fault/failing.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faithful_client.hpp"
 
@@ -97,26 +98,11 @@ private:
 // Fails the operation `k` of the play, and whatever is asked within `ms` after it. False: there is none.
 bool fail_at(std::size_t k, failure acted, std::int64_t ms) {
   play p;
-  std::size_t asked = 0;
-  std::int64_t since = 0;
-  bool failed = false;
-  std::string at;
-  p.w.store_fault = [&](std::string_view operation) {
-    if (acted == failure::full && operation == "read") return failure::none; // still read
-    const auto now = p.w.rig().time().steady_ms();
-    if (!failed && ++asked == k) {
-      failed = true;
-      since = now;
-      at = operation;
-      return acted;
-    }
-    return failed && now - since < ms ? acted : failure::none;
-  };
+  const failing fault(p.w, acted, k, ms);
   p.go();
-  INFO(storage::word(acted) << " for " << ms << " ms at operation " << k << ", " << at);
+  INFO(storage::word(acted) << " for " << ms << " ms at operation " << k << ", " << fault.at());
   p.check();
-  p.w.store_fault = nullptr;
-  return failed;
+  return fault.met();
 }
 
 void fail_everywhere(failure acted, std::int64_t ms) {

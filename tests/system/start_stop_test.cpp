@@ -71,7 +71,7 @@ TEST_CASE("a second server on the same data is refused and leaves the first one 
   server_process second(MARU_BINARY, options);
   second.begin_start();
   CHECK(second.wait_end() == 1);
-  CHECK(second.log().find("is in use by process") != std::string::npos);
+  CHECK(second.log().find("is in use by process " + std::to_string(h.server.pid())) != std::string::npos);
   CHECK(std::filesystem::exists(h.server.data() / "maru.control"));
   h.person("ann");
 }
